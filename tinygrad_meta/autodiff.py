@@ -1,0 +1,210 @@
+"""The chain rule, walked backwards.
+
+To differentiate an output, start there with the gradient 1 and visit the tensors it was made from, newest first.  At each
+one, the gradient with respect to it is already complete, because everything that uses it is newer and has been visited.
+Its operation's rules turn that gradient into a contribution for each input; where a tensor was used several times, a fork
+in the graph, its contributions add up.
+
+>>> import tinygrad_meta as tg
+>>> x1, x2 = tg.tensor(2.0, requires_grad=True), tg.tensor(3.0, requires_grad=True)
+>>> v1 = x1 + x2
+>>> v2 = x2 + 1
+>>> F = v1 * v2
+>>> dF_dx1, dF_dx2 = tg.grad(F, [x1, x2])
+>>> dF_dx1.item(), dF_dx2.item()        # v2, and v1 + v2: x2 is a fork
+(4.0, 9.0)
+
+With ``create_graph=True`` the rules are recorded like any other computation, and the gradient can be differentiated again.
+"""
+
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+
+from .ops import cast, sum_to
+from .tensor import Tensor, as_tensor, recording, require_floating
+
+
+@contextmanager
+def set_recording(on):
+    token = recording.set(on)
+    try:
+        yield
+    finally:
+        recording.reset(token)
+
+
+def no_grad():
+    """Compute without recording: results remember nothing and require no gradient.
+
+    >>> import tinygrad_meta as tg
+    >>> x = tg.tensor(1.0, requires_grad=True)
+    >>> with tg.no_grad():
+    ...     y = 2 * x
+    >>> y.requires_grad
+    False
+    """
+    return set_recording(False)
+
+
+def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=False):
+    """The gradients of ``outputs`` with respect to ``inputs``, as new tensors.  Nothing else changes.
+
+    Parameters
+    ----------
+    outputs : Tensor or sequence of Tensors
+        What to differentiate.  Of several outputs, the sum is differentiated.
+    inputs : Tensor or sequence of Tensors
+        What to differentiate by: leaves made with ``requires_grad=True``, or results on the way to the outputs.
+    grad_outputs : Tensor or sequence of Tensors, optional
+        Where the walk starts: one gradient per output, of its shape.  May be left out for outputs with one element, where
+        it is 1.
+    create_graph : bool
+        Record the walk, so that the gradients can be differentiated themselves.
+    allow_unused : bool
+        Return ``None`` for an input that the outputs do not depend on, instead of raising an error.
+
+    Returns
+    -------
+    tuple of Tensors
+        One gradient per input, of its shape and dtype.
+
+    Examples
+    --------
+    The third power, and its first, second and third derivative at 2:
+
+    >>> import tinygrad_meta as tg
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> y = x * x * x
+    >>> for _ in range(3):
+    ...     (y,) = tg.grad(y, x, create_graph=True)
+    ...     print(y.item())
+    12.0
+    12.0
+    6.0
+    """
+    outputs, inputs = as_list(outputs, "outputs"), as_list(inputs, "inputs")
+    for x in inputs:
+        require_floating(x, "grad")
+    gradients = start(outputs, grad_outputs)  # by the number of the tensor that a gradient belongs to
+    path, connected = between(outputs, inputs)
+    wanted = {x.order for x in inputs}
+
+    with nullcontext() if create_graph else no_grad():
+        for out, positions in reversed(path):
+            g = gradients[out.order] if out.order in wanted else gradients.pop(out.order)
+            for i in positions:
+                x = out.inputs[i]
+                contribution = apply_rule(out, i, g)
+                so_far = gradients.get(x.order)
+                gradients[x.order] = contribution if so_far is None else so_far + contribution
+
+    for i, x in enumerate(inputs):
+        if x.order not in connected and not allow_unused:
+            raise ValueError(why_not_connected(i, x))
+    return tuple([gradients[x.order] if x.order in connected else None for x in inputs])
+
+
+def between(outputs, inputs):
+    """What lies between inputs and outputs, oldest first: pairs of a tensor and the positions of its inputs to go on to.
+
+    Tensors are numbered as they are created, so nothing older than the oldest input can lead to it, and sorting by number is
+    a topological order.  Also returns the numbers of the tensors that were found to lead to an input, or to be one.
+    """
+    oldest = min([x.order for x in inputs], default=0)
+    found, to_visit = {}, [out for out in outputs if out.requires_grad]
+    while to_visit:
+        out = to_visit.pop()
+        if out.order not in found and out.order >= oldest:
+            found[out.order] = out
+            to_visit += [x for x in out.inputs if x.requires_grad]
+
+    path, leading = [], {x.order for x in inputs if x.order in found}
+    for order in sorted(found):
+        out = found[order]
+        positions = [i for i, x in enumerate(out.inputs) if x.order in leading]
+        if positions:
+            leading.add(order)
+            path.append((out, positions))
+    return path, leading
+
+
+def apply_rule(out, i, g):
+    """What input ``i`` of the operation that made ``out`` receives, in its own shape and dtype, when ``out`` receives ``g``."""
+    x = out.inputs[i]
+    try:
+        contribution = out.op.rules[i](g, out, *out.inputs, **out.attrs)
+        expected = out.shape if out.op.elementwise else x.shape
+        if contribution.shape != expected:
+            raise ValueError(f"it returned shape {contribution.shape}, and should have returned {expected}")
+    except Exception as error:
+        shapes = ", ".join([str(other.shape) for other in out.inputs])
+        raise RuntimeError(f"the derivative rule of {out.op.name} for its input {i} failed "
+                           f"(inputs of shape {shapes}, result {out.shape}): {error}") from error
+    if contribution.shape != x.shape:
+        contribution = sum_to(contribution, x.shape)  # x was stretched, so each of its entries was used many times: a fork
+    return contribution if contribution.dtype == x.dtype else cast(contribution, x.dtype)
+
+
+def start(outputs, grad_outputs):
+    """The gradients that the walk starts with."""
+    if grad_outputs is None:
+        for out in outputs:
+            if out.size != 1:
+                raise ValueError(f"grad of an output with shape {out.shape} needs grad_outputs of that shape: without it, "
+                                 "only a single number can be differentiated, for instance out.sum()")
+        grad_outputs = [Tensor(np.ones(out.shape, out.dtype)) for out in outputs]
+    grad_outputs = list(grad_outputs) if isinstance(grad_outputs, (list, tuple)) else [grad_outputs]
+    if len(grad_outputs) != len(outputs):
+        raise ValueError(f"grad got {len(outputs)} outputs and {len(grad_outputs)} grad_outputs: one is needed for each")
+    gradients = {}
+    for out, g in zip(outputs, map(as_tensor, grad_outputs), strict=True):
+        require_floating(out, "grad")
+        if g.shape != out.shape:
+            raise ValueError(f"grad_outputs has shape {g.shape} for an output of shape {out.shape}: they must be the same")
+        g = g if g.dtype == out.dtype else cast(g, out.dtype)
+        gradients[out.order] = gradients[out.order] + g if out.order in gradients else g
+    return gradients
+
+
+def why_not_connected(i, x):
+    name = f" ({x.name})" if x.name else ""
+    reason = ("the outputs do not depend on it, or were computed under no_grad()" if x.requires_grad else
+              "it does not require a gradient: make it with requires_grad=True before computing the outputs")
+    return f"there is no gradient for input {i}{name} of shape {x.shape}: {reason}. Say allow_unused=True to get None instead"
+
+
+def as_list(tensors, role):
+    tensors = list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"grad takes tensors, and {role}[{i}] is of type {type(t).__name__}")
+    return tensors
+
+
+def backward(self, gradient=None, create_graph=False):
+    """Add this tensor's gradient to the ``.grad`` of every leaf it was computed from.
+
+    As in PyTorch, calling it twice adds twice; set ``.grad = None`` in between.  :func:`grad` has no such memory.
+
+    >>> import tinygrad_meta as tg
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> (x ** 3).backward()
+    >>> x.grad
+    Tensor(27.0, dtype=float64)
+    """
+    leaves, seen, to_visit = [], {self.order}, [self]
+    while to_visit:
+        out = to_visit.pop()
+        if out.op is None and out.requires_grad:
+            leaves.append(out)
+        new = [x for x in out.inputs if x.order not in seen]
+        seen.update([x.order for x in new])
+        to_visit += new
+    if not leaves:
+        raise ValueError("backward() found nothing that requires a gradient: make your parameters with requires_grad=True")
+    for leaf, g in zip(leaves, grad(self, leaves, None if gradient is None else [gradient], create_graph), strict=True):
+        leaf.grad = g if leaf.grad is None else leaf.grad + g
+
+
+Tensor.backward = backward

@@ -1,0 +1,239 @@
+"""Derivatives of functions.  ``autodiff.grad`` differentiates a result that exists; these take a function and return one.
+
+Arguments may be tensors, arrays, numbers, or structures of them (lists, tuples and dicts), and gradients come in the same
+structure.  All of them can be nested and combined: the derivative of a derivative is ``grad(grad(f))``.
+
+>>> import tinygrad_meta as tg
+>>> F = lambda x1, x2: (x1 + x2) * (x2 + 1)
+>>> tg.func.grad(F, argnums=(0, 1))(2.0, 3.0)
+(Tensor(4.0, dtype=float64), Tensor(9.0, dtype=float64))
+>>> tg.func.hessian(F, argnums=(0, 1))(2.0, 3.0)[1][1]
+Tensor(2.0, dtype=float64)
+"""
+
+from contextlib import nullcontext
+
+import numpy as np
+
+from . import autodiff
+from .ops import constant_in, identity, reshape, stack
+from .tensor import Tensor, as_tensor, recording, require_floating
+from .tree import check_alike, leaves, rebuild, tree_map
+
+
+def grad(f, argnums=0):
+    """The gradient of a scalar function, as a function of the same arguments.
+
+    Parameters
+    ----------
+    f : function returning a tensor with one element
+    argnums : int or tuple of ints
+        Which arguments to differentiate by; a tuple gives a tuple of gradients.
+
+    Examples
+    --------
+    >>> import tinygrad_meta as tg
+    >>> tg.func.grad(tg.sin)(0.0)
+    Tensor(1.0, dtype=float64)
+    >>> tg.func.grad(tg.func.grad(tg.sin))(0.0)
+    Tensor(-0.0, dtype=float64)
+    """
+    return lambda *args: value_and_grad(f, argnums)(*args)[1]
+
+
+def value_and_grad(f, argnums=0):
+    """The function's value and its gradient, in one go.
+
+    >>> import tinygrad_meta as tg
+    >>> tg.func.value_and_grad(lambda x: x ** 3)(2.0)
+    (Tensor(8.0, dtype=float64), Tensor(12.0, dtype=float64))
+    """
+
+    def value_and_gradient(*args):
+        out, pull_back, release = pull_back_of(f, args, argnums, "grad")
+        if not isinstance(out, Tensor) or out.size != 1:
+            returned = f"shape {out.shape}" if isinstance(out, Tensor) else f"a {type(out).__name__}"
+            raise ValueError(f"grad takes a function that returns a single number, and this one returned {returned}: "
+                             "use vjp or jacobian, or add up its result")
+        return release(out), release(pull_back(as_tensor(np.ones(out.shape, out.dtype))))
+
+    return value_and_gradient
+
+
+def vjp(f, *primals):
+    """The function's value, and the function that multiplies a vector by its Jacobian from the left.
+
+    Returns
+    -------
+    out : what ``f(*primals)`` returns
+    vjp_fn : function
+        Takes a cotangent, built and shaped like ``out``; returns a tuple with one gradient per primal.
+
+    Examples
+    --------
+    >>> import tinygrad_meta as tg
+    >>> out, vjp_fn = tg.func.vjp(lambda x: x * x, tg.tensor([1.0, 2.0]))
+    >>> vjp_fn(tg.tensor([1.0, 10.0]))
+    (Tensor([ 2. 40.], dtype=float64),)
+    """
+    out, pull_back, release = pull_back_of(f, primals, tuple(range(len(primals))), "vjp")
+    return release(out), pull_back
+
+
+def jvp(f, primals, tangents):
+    """The function's value, and its Jacobian times a vector: the derivative in the direction of ``tangents``.
+
+    There is no forward mode here.  The vector-Jacobian product is linear in its cotangent, so differentiating it by the
+    cotangent transposes it; the value of the cotangent does not matter.
+
+    >>> import tinygrad_meta as tg
+    >>> tg.func.jvp(tg.sin, (0.0,), (2.0,))
+    (Tensor(0.0, dtype=float64), Tensor(2.0, dtype=float64))
+    """
+    check_alike(list(primals), list(tangents))
+    out, pull_back, release = pull_back_of(f, primals, tuple(range(len(primals))), "jvp")
+    _, push_forward, _ = pull_back_of(pull_back, (tree_map(zeros_like, out),), 0, "jvp")
+    return release(out), release(push_forward(tuple(tangents)))
+
+
+def hvp(f, params, v):
+    """The Hessian of a scalar function times a vector, at the cost of a few gradients and without forming the Hessian.
+
+    ``H v`` is the gradient of the number ``<grad f, v>`` (Pearlmutter 1994, "Fast exact multiplication by the Hessian").
+
+    Parameters
+    ----------
+    f : function of ``params`` returning a tensor with one element
+    params, v : structures built and shaped alike
+
+    Examples
+    --------
+    >>> import tinygrad_meta as tg
+    >>> tg.func.hvp(lambda x: (x ** 3).sum(), tg.tensor([1.0, 2.0]), tg.tensor([1.0, 0.5]))
+    Tensor([6. 6.], dtype=float64)
+    """
+    check_alike(params, v)
+    _, pull_back, release = pull_back_of(grad(f), (params,), 0, "hvp")
+    return release(pull_back(v))
+
+
+def jacobian(f, argnums=0):
+    """The Jacobian of a function: all derivatives of all entries of the result, one backward pass for each entry.
+
+    Its shape is the result's shape followed by the argument's.  Where those are structures, so is the Jacobian: the result's
+    structure, with the argument's structure in place of each leaf.
+
+    >>> import tinygrad_meta as tg
+    >>> tg.func.jacobian(lambda x: x * x)(tg.tensor([1.0, 2.0]))
+    Tensor([[2. 0.]
+            [0. 4.]], dtype=float64)
+    """
+
+    def jacobian_at(*args):
+        out, pull_back, release = pull_back_of(f, args, argnums, "jacobian")
+        zeros = [zeros_like(leaf) for leaf in leaves(out)]
+
+        def block(i, leaf):
+            one_hot = as_tensor(np.eye(leaf.size, dtype=leaf.dtype).reshape(leaf.size, *leaf.shape))
+            rows = [pull_back(rebuild(out, [*zeros[:i], row, *zeros[i + 1 :]])) for row in one_hot]
+            if not rows:  # a result without entries
+                return tree_map(lambda g: as_tensor(np.zeros((*leaf.shape, *g.shape), g.dtype)), pull_back(out))
+            return tree_map(lambda *g: reshape(stack(g), (*leaf.shape, *g[0].shape)), *rows)
+
+        return release(rebuild(out, [block(i, leaf) for i, leaf in enumerate(leaves(out))]))
+
+    return jacobian_at
+
+
+def hessian(f, argnums=0):
+    """The matrix of second derivatives of a scalar function: the Jacobian of its gradient.
+
+    >>> import tinygrad_meta as tg
+    >>> tg.func.hessian(lambda x: x[0] * x[1] ** 2)(tg.tensor([1.0, 2.0]))
+    Tensor([[0. 4.]
+            [4. 2.]], dtype=float64)
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+# How it is done: every argument is replaced by a fresh tensor of the same value, the function is run on those, and its
+# result is differentiated by them.  Where the argument is itself part of a recorded computation (grad inside grad),
+# `identity` keeps the connection, and the derivative is recorded too.
+
+
+def pull_back_of(f, args, argnums, caller):
+    """Run ``f`` and return its result, its vector-Jacobian product, and a function that releases results from the graph."""
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    fresh = list(args)
+    for i in positions:
+        fresh[i] = tree_map(fresh_tensor, args[i])
+    inputs = leaves([fresh[i] for i in positions])
+    nested = recording.get()
+    with autodiff.set_recording(True):
+        out = tree_map(as_tensor, f(*fresh))
+    outputs = leaves(out)
+    check_connected(outputs, inputs, caller)
+    nested = nested and depends_on_others(outputs, inputs)
+
+    def pull_back(cotangents):
+        check_alike(out, cotangents)
+        cotangents = [as_tensor(g, beside=o) for g, o in zip(leaves(cotangents), outputs, strict=True)]
+        create_graph = nested or any([g.requires_grad for g in cotangents])
+        pairs = [(o, g) for o, g in zip(outputs, cotangents, strict=True) if o.requires_grad]
+        gradients = autodiff.grad([o for o, _ in pairs], inputs, [g for _, g in pairs], create_graph, allow_unused=True)
+        gradients = [zeros_like(x) if g is None else g for g, x in zip(gradients, inputs, strict=True)]
+        if create_graph:
+            gradients = [connect(g, inputs) for g in gradients]
+        parts = rebuild([fresh[i] for i in positions], gradients)
+        return parts[0] if isinstance(argnums, int) else tuple(parts)
+
+    def release(result):
+        with nullcontext() if nested else autodiff.no_grad():
+            return tree_map(identity, result)
+
+    return out, pull_back, release
+
+
+def fresh_tensor(x):
+    x = as_tensor(x)
+    require_floating(x, "differentiating by an argument")
+    fresh = identity(x)
+    fresh.requires_grad = True
+    return fresh
+
+
+def check_connected(outputs, inputs, caller):
+    _, connected = autodiff.between(outputs, inputs)
+    for i, x in enumerate(inputs):
+        if x.order not in connected:
+            raise ValueError(
+                f"{caller}: the function's result does not depend on argument leaf {i} of shape {x.shape}. Leave it out of "
+                "what you differentiate by; or, if it was cut off by .numpy(), .data or detach(), use operations instead"
+            )
+
+
+def depends_on_others(outputs, inputs):
+    """Whether anything that requires a gradient, other than ``inputs``, went into ``outputs``."""
+    own = {x.order for x in inputs}
+    if any([source.requires_grad for x in inputs for source in x.inputs]):
+        return True
+    seen, to_visit = set(), list(outputs)
+    while to_visit:
+        out = to_visit.pop()
+        if out.requires_grad and out.order not in own and out.order not in seen:
+            if out.op is None:
+                return True
+            seen.add(out.order)
+            to_visit += out.inputs
+    return False
+
+
+def connect(g, inputs):
+    """A derivative that happens to be constant is still a function of the inputs, whose own derivative is then zero."""
+    _, connected = autodiff.between([g], inputs)
+    others = [x for x in inputs if x.order not in connected]
+    return constant_in(g, *others) if others else g
+
+
+def zeros_like(x):
+    return as_tensor(np.zeros(x.shape, x.dtype))

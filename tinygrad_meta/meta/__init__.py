@@ -1,0 +1,1 @@
+from .maml import adapt, maml_loss, maml_loss_task_by_task

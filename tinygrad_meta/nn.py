@@ -1,0 +1,274 @@
+"""Neural networks: functions of parameters first, and a shell that holds the parameters second.
+
+A *stateless* model is a function ``mlp(params, x)``.  Meta-learning needs it: the inner loop makes new parameters out of old
+ones, and the result must stay a function of the old ones.  A *stateful* model, :class:`Module`, holds its parameters and is
+called with ``x`` alone.  :func:`functional_call` is the bridge: call a module as a function of parameters.
+
+Shapes: ``x`` is ``(points, features)`` and a bias is a row ``(1, features)``, so that everything also works with one or more
+axes in front: ``(tasks, points, features)`` with parameters ``(tasks, in, out)`` is one network per task.
+"""
+
+import copy
+
+import numpy as np
+
+from . import ops
+from .ops import equal, expand_dims, log_softmax, matmul, mean, sum, where
+from .tensor import Tensor, as_tensor, tensor
+
+# ----------------------------------------------------------------------------------------------------- initialisers
+# Each draws an array of the given shape, whose last two axes are (inputs, outputs).
+
+
+def glorot_uniform(rng, shape, dtype=np.float64):
+    """Uniform within +-sqrt(6 / (inputs + outputs)): keeps variances alike forwards and backwards (Glorot, Bengio 2010)."""
+    bound = np.sqrt(6 / (shape[-2] + shape[-1]))
+    return rng.uniform(-bound, bound, shape).astype(dtype)
+
+
+def he_normal(rng, shape, dtype=np.float64):
+    """Normal with variance 2 / inputs: keeps the variance through relu layers (He, Zhang, Ren, Sun 2015)."""
+    return rng.normal(0, np.sqrt(2 / shape[-2]), shape).astype(dtype)
+
+
+def truncated_normal(rng, shape, dtype=np.float64, std=0.01):
+    """Normal, redrawn beyond two standard deviations: what the authors of MAML start the sine network from."""
+    values = rng.normal(0, std, shape)
+    while (outside := np.abs(values) > 2 * std).any():
+        values[outside] = rng.normal(0, std, outside.sum())
+    return values.astype(dtype)
+
+
+INITIALIZERS = {"glorot": glorot_uniform, "he": he_normal, "truncated_normal": truncated_normal}
+ACTIVATIONS = {name: getattr(ops, name) for name in ("relu", "tanh", "sigmoid", "softplus", "silu", "leaky_relu", "sin")}
+
+
+def choose(options, key, role):
+    if callable(key):
+        return key
+    if key not in options:
+        raise ValueError(f"there is no {role} called {key!r}: choose one of {', '.join(options)}, or pass a function")
+    return options[key]
+
+
+# ------------------------------------------------------------------------------------------------- stateless models
+
+
+def init_mlp(sizes, rng=None, initializer="glorot", dtype=np.float64):
+    """Parameters of a multilayer perceptron: a list with one ``(weight, bias)`` per layer.
+
+    Parameters
+    ----------
+    sizes : sequence of ints
+        Features of the input, of each hidden layer, and of the output.
+    rng : numpy Generator, seed or None
+    initializer : {"glorot", "he", "truncated_normal"} or function ``(rng, shape, dtype) -> array``
+        For the weights; biases start at 0.
+
+    Examples
+    --------
+    >>> [(w.shape, b.shape) for w, b in init_mlp([1, 40, 40, 1], rng=0)]
+    [((1, 40), (1, 40)), ((40, 40), (1, 40)), ((40, 1), (1, 1))]
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"an MLP needs at least an input and an output size, each 1 or more, and got {list(sizes)}")
+    rng, draw = np.random.default_rng(rng), choose(INITIALIZERS, initializer, "initializer")
+    return [(Tensor(draw(rng, shape, dtype), requires_grad=True), Tensor(np.zeros((1, shape[1]), dtype), requires_grad=True))
+            for shape in zip(sizes, sizes[1:], strict=False)]
+
+
+def mlp(params, x, activation="relu"):
+    """The multilayer perceptron as a function: matrix product, bias and activation per layer, no activation at the end.
+
+    >>> mlp(init_mlp([1, 8, 1], rng=0), [[0.0], [1.0]]).shape
+    (2, 1)
+    """
+    activation = choose(ACTIVATIONS, activation, "activation")
+    *hidden, (weight, bias) = params
+    for w, b in hidden:
+        x = activation(matmul(x, w) + b)
+    return matmul(x, weight) + bias
+
+
+# ----------------------------------------------------------------------------------------------------------- losses
+
+
+def mse_loss(prediction, target):
+    """The mean of the squared error over points and outputs, the last two axes: one number per task, or a single one.
+
+    >>> mse_loss(tensor([[1.0], [3.0]]), [[0.0], [0.0]])
+    Tensor(5.0, dtype=float64)
+    """
+    prediction, target = as_tensor(prediction), as_tensor(target)
+    if prediction.shape != target.shape:
+        raise ValueError(f"mse_loss compares arrays of one shape, and got predictions {prediction.shape} and targets "
+                         f"{target.shape}: broadcasting them would compare every point with every other")
+    return mean(ops.square(prediction - target), axis=tuple(range(prediction.ndim))[-2:])
+
+
+def cross_entropy(logits, labels):
+    """The mean over points of -log(softmax(logits)[label]): one number per task, or a single one.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (..., points, classes)
+    labels : integers of shape (..., points), from 0 to classes - 1
+
+    Examples
+    --------
+    >>> cross_entropy(tensor([[0.0, 0.0], [1000.0, 0.0]]), [0, 0])
+    Tensor(0.34657359027997264, dtype=float64)
+    """
+    logits, labels = as_tensor(logits), as_tensor(labels)
+    classes = logits.shape[-1]
+    if labels.dtype.kind not in "iu" or labels.shape != logits.shape[:-1]:
+        raise ValueError(f"cross_entropy of logits {logits.shape} takes integer labels of shape {logits.shape[:-1]}, and got "
+                         f"{labels.dtype} of shape {labels.shape}")
+    if labels.size and not (0 <= labels._data.min() and labels._data.max() < classes):
+        raise ValueError(f"cross_entropy got labels from {labels._data.min()} to {labels._data.max()} for {classes} classes: "
+                         f"they must lie between 0 and {classes - 1}")
+    chosen = equal(expand_dims(labels, -1), np.arange(classes))
+    loss = -sum(where(chosen, log_softmax(logits), 0), axis=-1)
+    return mean(loss, axis=-1) if loss.ndim else loss
+
+
+def accuracy(logits, labels):
+    """The share of points whose largest logit is the labelled one, as an array: one number per task, or a single one."""
+    return np.mean(ops.argmax(logits, axis=-1).data == as_tensor(labels).data, axis=-1)
+
+
+# -------------------------------------------------------------------------------------------------- stateful models
+
+
+class Module:
+    """A model that holds its parameters.
+
+    A subclass sets tensors, other modules, or lists of modules as attributes and defines ``forward``.
+
+    Examples
+    --------
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         self.factor = tensor(2.0, requires_grad=True)
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> model = Scale()
+    >>> model(3.0)
+    Tensor(6.0, dtype=float64, op=multiply)
+    >>> functional_call(model, {"factor": tensor(10.0)}, 3.0)
+    Tensor(30.0, dtype=float64)
+    """
+
+    def __call__(self, *x):
+        return self.forward(*x)
+
+    def named_parameters(self):
+        """All tensors that require a gradient, by dotted name such as ``layers.0.weight``, in the order they were set."""
+        return {name: value for name, value in self._tensors() if value.requires_grad}
+
+    def parameters(self):
+        """The same as a list."""
+        return list(self.named_parameters().values())
+
+    def state_dict(self):
+        """All tensors, as a dict of name and array, copied: what ``numpy.savez`` can store."""
+        return {name: value.numpy() for name, value in self._tensors()}
+
+    def load_state_dict(self, state):
+        """Replace all tensors by the values of a dict such as :meth:`state_dict` returns, arrays or tensors."""
+        own = dict(self._tensors())
+        if set(own) != set(state):
+            raise ValueError(f"the state does not fit the module: missing {sorted(set(own) - set(state))}, "
+                             f"unknown {sorted(set(state) - set(own))}")
+        new = {}
+        for name, value in state.items():
+            value = value.data if isinstance(value, Tensor) else np.asarray(value)
+            if value.shape != own[name].shape:
+                raise ValueError(f"the state does not fit the module: {name} has shape {value.shape} there and "
+                                 f"{own[name].shape} here")
+            new[name] = Tensor(value, own[name].dtype, own[name].requires_grad, own[name].name)
+        for name, value in new.items():
+            owner, attribute = self._owner(name)
+            setattr(owner, attribute, value)
+
+    def _tensors(self):
+        for attribute, value in vars(self).items():
+            if isinstance(value, Tensor):
+                yield attribute, value
+            for prefix, module in submodules(attribute, value):
+                yield from ((f"{prefix}.{name}", each) for name, each in module._tensors())
+
+    def _owner(self, name):
+        *path, attribute = name.split(".")
+        owner = self
+        for step in path:
+            owner = owner[int(step)] if isinstance(owner, list) else getattr(owner, step)
+        return owner, attribute
+
+
+def submodules(attribute, value):
+    if isinstance(value, Module):
+        yield attribute, value
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"{attribute}.{i}", part) for i, part in enumerate(value) if isinstance(part, Module))
+
+
+def functional_call(module, params, *x):
+    """Call a module as a function of its parameters; the module itself is not touched.
+
+    Parameters
+    ----------
+    module : Module
+    params : dict of name and tensor
+        Names as in :meth:`Module.named_parameters`; those left out keep the module's own value.
+    *x : the module's inputs
+    """
+    unknown = set(params) - set(dict(module._tensors()))
+    if unknown:
+        raise ValueError(f"the module has no parameters called {sorted(unknown)}: it has {list(module.named_parameters())}")
+    stand_in = copy_modules(module)
+    for name, value in params.items():
+        owner, attribute = stand_in._owner(name)
+        setattr(owner, attribute, value)
+    return stand_in(*x)
+
+
+def copy_modules(value):
+    """A module with the same tensors in new shells, so that replacing a tensor in the copy leaves the original alone."""
+    if isinstance(value, (list, tuple)):
+        return [copy_modules(part) for part in value]
+    if not isinstance(value, Module):
+        return value
+    shell = copy.copy(value)
+    vars(shell).update({name: copy_modules(part) for name, part in vars(value).items()})
+    return shell
+
+
+class Linear(Module):
+    """``x @ weight + bias``, with ``weight`` of shape (inputs, outputs) and ``bias`` a row of shape (1, outputs)."""
+
+    def __init__(self, inputs, outputs, rng=None, initializer="glorot", dtype=np.float64):
+        [(self.weight, self.bias)] = init_mlp([inputs, outputs], rng, initializer, dtype)
+
+    def forward(self, x):
+        return matmul(x, self.weight) + self.bias
+
+
+class MLP(Module):
+    """A multilayer perceptron that holds its parameters: :func:`mlp` in a shell.
+
+    >>> model = MLP([1, 40, 40, 1], "relu", rng=0)
+    >>> list(model.named_parameters())[:3]
+    ['layers.0.weight', 'layers.0.bias', 'layers.1.weight']
+    >>> model([[0.5]]).shape
+    (1, 1)
+    """
+
+    def __init__(self, sizes, activation="relu", rng=None, initializer="glorot", dtype=np.float64):
+        choose(ACTIVATIONS, activation, "activation")
+        rng = np.random.default_rng(rng)
+        self.activation = activation
+        self.layers = [Linear(*pair, rng, initializer, dtype) for pair in zip(sizes, sizes[1:], strict=False)]
+
+    def forward(self, x):
+        return mlp([(layer.weight, layer.bias) for layer in self.layers], x, self.activation)

@@ -1,0 +1,709 @@
+"""The table: every operation, how NumPy computes it, and right beside it one derivative rule per input.
+
+Notation, the same in every row:
+
+``x``, ``y``
+    the inputs, and ``out`` the result.
+``g``
+    the gradient, with respect to ``out``, of whatever is being differentiated: a tensor shaped like ``out``.  A rule turns
+    it into the gradient with respect to one input, by the chain rule: ``g`` times the local derivative.
+
+For ``out = x * y`` the local derivative by ``x`` is ``y``, so the rule is ``g * y``.  That product is itself an operation of
+this table.  A gradient is therefore an expression like any other, with rules of its own, and can be differentiated again;
+nothing else in this project makes second derivatives work.  It is also why a rule must never reach for NumPy.
+
+Elementwise operations stretch their inputs to a common shape (broadcasting), and their rules pay no attention to it:
+``autodiff.py`` undoes the stretching, in one place.
+
+At kinks, where the derivative is a matter of convention, the conventions are PyTorch's: relu'(0) = 0, the derivative of
+``|x|`` is ``sign(x)``, ``clip`` passes the gradient at its bounds, tied maxima share it equally, and ``norm`` has gradient 0
+at 0.  Where there is no derivative at all, the rule is ``None``.
+"""
+
+import builtins
+from functools import partial
+from string import ascii_letters
+
+import numpy as np
+
+from .tensor import NUMPY_FUNCTIONS, Binary, Primitive, Tensor, Unary, as_tensor
+
+OPERATIONS = {}  # name -> primitive: the whole table
+
+
+def operation(*rules, elementwise=False):
+    """Enter the function below this line into the table, with one rule per input."""
+    kind = {1: Unary, 2: Binary}.get(len(rules), Primitive)
+
+    def enter(forward):
+        OPERATIONS[forward.__name__] = kind(forward, rules, elementwise)
+        return OPERATIONS[forward.__name__]
+
+    return enter
+
+
+def elementwise(*rules):
+    """The same, for an operation that works element by element and broadcasts its inputs."""
+    return operation(*rules, elementwise=True)
+
+
+def any_number_of_inputs(rule):
+    """The same, for an operation of any number of inputs: one rule for all of them, told the position of its input."""
+
+    class RuleForEach:
+        def __getitem__(self, position):
+            return partial(rule, position)
+
+    def enter(forward):
+        OPERATIONS[forward.__name__] = Primitive(forward, RuleForEach())
+        return OPERATIONS[forward.__name__]
+
+    return enter
+
+
+# ---------------------------------------------------------------------------------------------------- arithmetic
+
+
+@elementwise(lambda g, out, x, y: g,
+             lambda g, out, x, y: g)
+def add(x, y):
+    return np.add(x, y)
+
+
+@elementwise(lambda g, out, x, y: g,
+             lambda g, out, x, y: -g)
+def subtract(x, y):
+    return np.subtract(x, y)
+
+
+@elementwise(lambda g, out, x, y: g * y,
+             lambda g, out, x, y: g * x)
+def multiply(x, y):
+    return np.multiply(x, y)
+
+
+@elementwise(lambda g, out, x, y: quotient(g, y),
+             lambda g, out, x, y: -quotient(quotient(g, y) * x, y))
+def divide(x, y):
+    return np.divide(x, y)
+
+
+@elementwise(lambda g, out, x, y: quotient(g, y),
+             lambda g, out, x, y: -quotient(quotient(g, y) * x, y))
+def quotient(x, y):
+    """x / y, except that 0 divided by anything is 0.
+
+    Rules divide with it.  Where ``g`` is 0 because ``where(x > 0, sqrt(x), 0)`` did not choose the root, the gradient is 0,
+    although the root's own slope at 0 is infinite; plain division would make it 0 / 0 = nan.
+    """
+    return np.divide(x, y, out=np.zeros(np.broadcast_shapes(x.shape, y.shape), np.result_type(x, y)), where=x != 0)
+
+
+@elementwise(lambda g, out, x: -g)
+def negative(x):
+    return np.negative(x)
+
+
+@elementwise(lambda g, out, x, y: g * y * away_from_zero(x, y) ** (y - 1),
+             lambda g, out, x, y: g * out * log(where(equal(x, 0), 1, x)))
+def power(x, y):
+    """x to the power y.  Both derivatives of ``0 ** y`` are taken to be 0 where their formulas say 0 times infinity."""
+    return np.power(x, y)
+
+
+def away_from_zero(x, y):
+    """``x``, with 1 in place of 0 where ``y`` is 0 as well: there y * x ** (y - 1) is 0, and not 0 * 0 ** -1."""
+    return where(equal(x, 0) * equal(y, 0), 1, x)
+
+
+@elementwise(lambda g, out, x: g * (2 * x))
+def square(x):
+    return np.square(x)
+
+
+@elementwise(lambda g, out, x: quotient(g, 2 * out))
+def sqrt(x):
+    return np.sqrt(x)
+
+
+@elementwise(lambda g, out, x: g * sign(x))
+def abs(x):
+    return np.abs(x)
+
+
+@elementwise(None)
+def sign(x):
+    """-1, 0 or 1."""
+    return np.sign(x)
+
+
+# ----------------------------------------------------------------- exponentials, logarithms, trigonometry, sigmoids
+
+
+@elementwise(lambda g, out, x: g * out)
+def exp(x):
+    return np.exp(x)
+
+
+@elementwise(lambda g, out, x: g * (out + 1))
+def expm1(x):
+    """exp(x) - 1, accurate near 0."""
+    return np.expm1(x)
+
+
+@elementwise(lambda g, out, x: quotient(g, x))
+def log(x):
+    return np.log(x)
+
+
+@elementwise(lambda g, out, x: quotient(g, 1 + x))
+def log1p(x):
+    """log(1 + x), accurate near 0."""
+    return np.log1p(x)
+
+
+@elementwise(lambda g, out, x: g * cos(x))
+def sin(x):
+    return np.sin(x)
+
+
+@elementwise(lambda g, out, x: -g * sin(x))
+def cos(x):
+    return np.cos(x)
+
+
+@elementwise(lambda g, out, x: g * (1 - square(out)))
+def tanh(x):
+    return np.tanh(x)
+
+
+@elementwise(lambda g, out, x: g * out * (1 - out))
+def sigmoid(x):
+    """1 / (1 + exp(-x)), without overflow."""
+    return np.exp(-np.logaddexp(np.zeros_like(x), -x))
+
+
+@elementwise(lambda g, out, x: g * sigmoid(x))
+def softplus(x):
+    """log(1 + exp(x)), without overflow."""
+    return np.logaddexp(np.zeros_like(x), x)
+
+
+# ------------------------------------------------------------------------------------------ kinks and comparisons
+
+
+@elementwise(lambda g, out, x: g * step(x))
+def relu(x):
+    """max(x, 0)."""
+    return np.maximum(x, np.zeros_like(x))  # NumPy is faster with an array of zeros than with a single one
+
+
+@elementwise(None)
+def step(x):
+    """1 where x > 0, else 0, in the type of x: the slope of relu."""
+    return np.greater(x, 0).astype(x.dtype)
+
+
+@elementwise(lambda g, out, x, y: where(equal(x, y), g * 0.5, where(greater(x, y), g, 0)),
+             lambda g, out, x, y: where(equal(x, y), g * 0.5, where(greater(y, x), g, 0)))
+def maximum(x, y):
+    return np.maximum(x, y)
+
+
+@elementwise(lambda g, out, x, y: where(equal(x, y), g * 0.5, where(less(x, y), g, 0)),
+             lambda g, out, x, y: where(equal(x, y), g * 0.5, where(less(y, x), g, 0)))
+def minimum(x, y):
+    return np.minimum(x, y)
+
+
+@elementwise(None,
+             lambda g, out, condition, x, y: where(condition, g, 0),
+             lambda g, out, condition, x, y: where(condition, 0, g))
+def select(condition, x, y):
+    return np.where(condition, x, y)
+
+
+def where(condition, x, y):
+    """``x`` where the condition holds, else ``y``.
+
+    The branch not taken gets a gradient of exactly 0, even where its own derivative is infinite:
+
+    >>> import tinygrad_meta as tg
+    >>> x = tg.tensor([0.0, 4.0], requires_grad=True)
+    >>> tg.grad(tg.sum(tg.where(x > 0, tg.sqrt(x), 0)), x)
+    (Tensor([0.   0.25], dtype=float64),)
+    """
+    condition = as_tensor(condition)
+    if condition.dtype != bool:
+        condition = not_equal(condition, 0)
+    return select(condition, as_tensor(x, beside=y), as_tensor(y, beside=x))
+
+
+@elementwise(None, None)
+def greater(x, y):
+    return np.greater(x, y)
+
+
+@elementwise(None, None)
+def greater_equal(x, y):
+    return np.greater_equal(x, y)
+
+
+@elementwise(None, None)
+def less(x, y):
+    return np.less(x, y)
+
+
+@elementwise(None, None)
+def less_equal(x, y):
+    return np.less_equal(x, y)
+
+
+@elementwise(None, None)
+def equal(x, y):
+    return np.equal(x, y)
+
+
+@elementwise(None, None)
+def not_equal(x, y):
+    return np.not_equal(x, y)
+
+
+def leaky_relu(x, slope=0.01):
+    """``x`` where it is positive, else ``slope * x``."""
+    x = as_tensor(x)
+    return where(x > 0, x, slope * x)
+
+
+def silu(x):
+    """x * sigmoid(x)."""
+    x = as_tensor(x)
+    return x * sigmoid(x)
+
+
+def clip(x, min=None, max=None):
+    """``x``, raised to ``min`` where it is less and lowered to ``max`` where it is more.  ``None`` is no bound.
+
+    >>> import tinygrad_meta as tg
+    >>> tg.clip([-2.0, 0.5, 2.0], -1, 1)
+    Tensor([-1.   0.5  1. ], dtype=float64)
+    """
+    x = as_tensor(x)
+    if min is not None:
+        x = where(x < min, min, x)
+    if max is not None:
+        x = where(x > max, max, x)
+    return x
+
+
+# ------------------------------------------------------------------------------------------------- shapes and types
+
+
+@operation(lambda g, out, x: g)
+def identity(x):
+    """The same value as another tensor, so that a function's argument can be told apart from what it was called with."""
+    return x
+
+
+@any_number_of_inputs(lambda i, g, out, *arrays: g if i == 0 else Tensor(np.zeros(arrays[i].shape, arrays[i].dtype)))
+def constant_in(*arrays):
+    """The first input, marked as not varying with the others: connected to them, with a derivative of zero."""
+    return arrays[0]
+
+
+@operation(lambda g, out, x, dtype: cast(g, x.dtype))
+def cast(x, dtype):
+    return x.astype(dtype)
+
+
+def astype(x, dtype):
+    """Convert to another floating-point type; the gradient is converted back."""
+    x, dtype = as_tensor(x), np.dtype(dtype)
+    if x.requires_grad and dtype.kind != "f":
+        raise TypeError(f"a conversion from {x.dtype} to {dtype} has no derivative: detach() the tensor first")
+    return cast(x, dtype)
+
+
+@operation(lambda g, out, x, shape: reshape(g, x.shape))
+def reshape(x, shape):
+    return np.reshape(x, shape)
+
+
+@operation(lambda g, out, x, shape: sum_to(g, x.shape))
+def broadcast_to(x, shape):
+    """Stretch axes of length 1, and add axes in front, until the shape is ``shape``."""
+    return np.broadcast_to(x, shape)
+
+
+@operation(lambda g, out, x, shape: broadcast_to(g, x.shape))
+def sum_to(x, shape):
+    """The opposite of ``broadcast_to``: sum over the axes that stretching ``shape`` to ``x``'s shape would stretch.
+
+    >>> import tinygrad_meta as tg
+    >>> tg.sum_to(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), (1, 2))
+    Tensor([[4. 6.]], dtype=float64)
+    """
+    new_axes = x.ndim - len(shape)
+    if new_axes < 0 or np.broadcast_shapes(x.shape, shape) != x.shape:
+        raise ValueError(f"cannot sum shape {x.shape} to {tuple(shape)}: the latter does not broadcast to the former")
+    stretched = [new_axes + i for i, n in enumerate(shape) if n == 1 and x.shape[new_axes + i] != 1]
+    axes = (*range(new_axes), *stretched)
+    if axes == (x.ndim - 2,) and x.dtype.kind == "f":
+        return np.matmul(np.ones((1, x.shape[-2]), x.dtype), x).reshape(shape)  # adds rows faster than np.add does
+    return np.add.reduce(x, axes).reshape(shape)
+
+
+@operation(lambda g, out, x, axes=None: permute_dims(g, None if axes is None else tuple(np.argsort(axes))))
+def permute_dims(x, axes=None):
+    """Reorder the axes; without ``axes``, reverse them."""
+    return np.transpose(x, axes)
+
+
+@operation(lambda g, out, x: matrix_transpose(g))
+def matrix_transpose(x):
+    """Swap the last two axes."""
+    return x.swapaxes(-1, -2)
+
+
+def swapaxes(x, a, b):
+    """Swap two axes."""
+    axes = list(range(as_tensor(x).ndim))
+    axes[a], axes[b] = axes[b], axes[a]
+    return permute_dims(x, tuple(axes))
+
+
+def expand_dims(x, axis):
+    """Insert axes of length 1, so that they stand at the positions ``axis`` of the result."""
+    x = as_tensor(x)
+    return reshape(x, np.expand_dims(np.empty(x.shape, bool), axis).shape)
+
+
+def squeeze(x, axis=None):
+    """Drop axes of length 1: all of them, or those at ``axis``."""
+    x = as_tensor(x)
+    return reshape(x, np.squeeze(np.empty(x.shape, bool), axis).shape)
+
+
+@operation(lambda g, out, x, index: scatter(g, index, x.shape))
+def getitem(x, index):
+    """``x[index]``, for any index that NumPy takes."""
+    return x[index]
+
+
+@operation(lambda g, out, x, index, shape: getitem(g, index))
+def scatter(x, index, shape):
+    """The opposite of ``getitem``: zeros of the given shape, with ``x`` added in at ``index``.
+
+    Added, because an index array may name the same place twice.
+    """
+    out = np.zeros(shape, x.dtype)
+    np.add.at(out, index, x)
+    return out
+
+
+@operation(lambda g, out, x, pad_width: getitem(g, inside(pad_width, x.shape)))
+def pad(x, pad_width):
+    """Surround with zeros: ``pad_width`` before and after each axis, one number, one pair, or a pair per axis."""
+    return np.pad(x, pad_width)
+
+
+def inside(pad_width, shape):
+    """The index of what ``pad`` has surrounded."""
+    before = np.broadcast_to(pad_width, (len(shape), 2))[:, 0].tolist()
+    return tuple([slice(start, start + n) for start, n in zip(before, shape, strict=True)])
+
+
+@any_number_of_inputs(lambda i, g, out, *arrays, axis: getitem(g, part(i, arrays, axis)))
+def join(*arrays, axis):
+    return np.concatenate(arrays, axis)
+
+
+def part(i, arrays, axis):
+    """Where the i-th of the joined arrays lies in the result."""
+    axis = axis % arrays[0].ndim
+    start = builtins.sum([x.shape[axis] for x in arrays[:i]])
+    return (slice(None),) * axis + (slice(start, start + arrays[i].shape[axis]),)
+
+
+def concat(arrays, axis=0):
+    """Join along an axis that the arrays already have; with ``axis=None``, flatten them first."""
+    if axis is None:
+        arrays, axis = [reshape(x, -1) for x in arrays], 0
+    return join(*arrays, axis=axis)
+
+
+def stack(arrays, axis=0):
+    """Join along a new axis."""
+    return join(*[expand_dims(x, axis) for x in arrays], axis=axis)
+
+
+# ------------------------------------------------------------------------------------------------------- reductions
+
+
+def restore(g, x, axis, keepdims):
+    """Undo the shape of a reduction: give the reduced axes back their length in ``x``, each entry repeated along them."""
+    if axis is not None and not keepdims:
+        g = expand_dims(g, axis)
+    return broadcast_to(g, x.shape)
+
+
+@operation(lambda g, out, x, axis=None, keepdims=False: restore(g, x, axis, keepdims))
+def sum(x, axis=None, keepdims=False):
+    """Add up over ``axis`` (a number, a tuple, or ``None`` for all)."""
+    return np.add.reduce(x, axis, keepdims=keepdims)
+
+
+def share_ties(g, out, x, axis=None, keepdims=False):
+    """The rule of max and min: the gradient goes to the extreme entry, in equal shares where there are several."""
+    extreme = cast(equal(x, restore(out, x, axis, keepdims)), x.dtype)
+    return restore(g / sum(extreme, axis, keepdims), x, axis, keepdims) * extreme
+
+
+@operation(share_ties)
+def max(x, axis=None, keepdims=False):
+    return np.max(x, axis, keepdims=keepdims)
+
+
+@operation(share_ties)
+def min(x, axis=None, keepdims=False):
+    return np.min(x, axis, keepdims=keepdims)
+
+
+@operation(None)
+def argmax(x, axis=None, keepdims=False):
+    return np.argmax(x, axis, keepdims=keepdims)
+
+
+@operation(None)
+def argmin(x, axis=None, keepdims=False):
+    return np.argmin(x, axis, keepdims=keepdims)
+
+
+@operation(lambda g, out, x, axis=None, keepdims=False:
+           restore(g, x, axis, keepdims) * quotient(x, restore(out, x, axis, keepdims)))
+def norm(x, axis=None, keepdims=False):
+    """The Euclidean length over ``axis``: the root of the sum of the squares.
+
+    Its gradient is the unit vector ``x / norm(x)``, and 0 where the length is 0.
+    """
+    return np.sqrt(np.add.reduce(np.square(x), axis, keepdims=keepdims))
+
+
+@operation(lambda g, out, x, axis=None, keepdims=False:
+           restore(g, x, axis, keepdims) * exp(x - restore(out, x, axis, keepdims)))
+def logsumexp(x, axis=None, keepdims=False):
+    """log(sum(exp(x))), without overflow.  Its gradient is the softmax."""
+    highest = finite_max(x, axis)
+    total = np.log(np.add.reduce(np.exp(x - highest), axis, keepdims=True)) + highest
+    return total if keepdims else np.squeeze(total, axis)
+
+
+@operation(lambda g, out, x, axis=-1: g - exp(out) * sum(g, axis, keepdims=True))
+def log_softmax(x, axis=-1):
+    """x - logsumexp(x), without the rounding error of a difference of large numbers."""
+    shifted = x - finite_max(x, axis)
+    return shifted - np.log(np.add.reduce(np.exp(shifted), axis, keepdims=True))
+
+
+def finite_max(x, axis):
+    highest = np.max(x, axis, keepdims=True)
+    return np.where(np.isfinite(highest), highest, 0)
+
+
+def softmax(x, axis=-1):
+    """exp(x) / sum(exp(x)) over ``axis``, without overflow.
+
+    >>> import tinygrad_meta as tg
+    >>> tg.softmax(tg.tensor([1000.0, 1000.0, 0.0]))
+    Tensor([0.5 0.5 0. ], dtype=float64)
+    """
+    return exp(log_softmax(x, axis))
+
+
+def mean(x, axis=None, keepdims=False):
+    """The average over ``axis``."""
+    total = sum(x, axis, keepdims)
+    return total * one_over(as_tensor(x).size, total.size)
+
+
+def var(x, axis=None, ddof=0, keepdims=False):
+    """The variance over ``axis``: squared distances from the mean, added up and divided by their number less ``ddof``."""
+    distance = x - mean(x, axis, keepdims=True)
+    total = sum(square(distance), axis, keepdims)
+    return total * one_over(distance.size, total.size, ddof)
+
+
+def std(x, axis=None, ddof=0, keepdims=False):
+    """The standard deviation over ``axis``; where all entries are equal, its gradient is 0."""
+    distance = x - mean(x, axis, keepdims=True)
+    total = norm(distance, axis, keepdims)
+    return total * one_over(distance.size, total.size, ddof) ** 0.5
+
+
+def one_over(size, size_after, ddof=0):
+    """1 / (n - ddof), where a reduction from ``size`` to ``size_after`` entries makes one of every n."""
+    n = size // builtins.max(size_after, 1) - ddof
+    return 1 / n if n > 0 else float("nan")
+
+
+# --------------------------------------------------------------------------------------------------------- products
+
+
+def fit(g, x):
+    """Sum ``g`` to the shape of ``x``, where batch axes of ``x`` were stretched."""
+    return g if g.shape == x.shape else sum_to(g, x.shape)
+
+
+@operation(lambda g, out, x, y: fit(matrix_product(g, matrix_transpose(y)), x),
+           lambda g, out, x, y: fit(matrix_product(matrix_transpose(x), g), y))
+def matrix_product(x, y):
+    return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else np.matmul(x, y)
+
+
+def matmul(x, y):
+    """The matrix product of the last two axes; axes before them are batches, broadcast against each other.
+
+    As in NumPy, a one-dimensional ``x`` is a row, a one-dimensional ``y`` a column, and that axis is dropped again.
+    """
+    x, y = as_tensor(x), as_tensor(y)
+    if x.ndim > 1 and y.ndim > 1:
+        return matrix_product(x, y)
+    if x.ndim == 0 or y.ndim == 0:
+        raise ValueError(f"matmul takes no scalars, and got shapes {x.shape} and {y.shape}: use * instead")
+    if x.ndim == 1 and y.ndim == 1:
+        return reshape(matrix_product(reshape(x, (1, -1)), reshape(y, (-1, 1))), ())
+    if x.ndim == 1:
+        return squeeze(matrix_product(reshape(x, (1, -1)), y), -2)
+    return squeeze(matrix_product(x, reshape(y, (-1, 1))), -1)
+
+
+def outer(x, y):
+    """All products of an entry of ``x`` with an entry of ``y``, as a matrix."""
+    return reshape(x, (-1, 1)) * reshape(y, (1, -1))
+
+
+def rule_of_contract(i, g, out, *arrays, subscripts):
+    """The gradient is the same kind of sum: ``g`` takes the operand's place, and the operand the output's."""
+    terms, output = subscripts
+    others = [(x, term) for j, (x, term) in enumerate(zip(arrays, terms, strict=True)) if j != i]
+    gradient = contract(g, *[x for x, _ in others], subscripts=((output, *[term for _, term in others]), terms[i]))
+    return fit(gradient, arrays[i])
+
+
+@any_number_of_inputs(rule_of_contract)
+def contract(*arrays, subscripts):
+    terms, output = subscripts
+    return np.einsum(",".join(terms) + "->" + output, *arrays, optimize=len(arrays) > 1)
+
+
+def einsum(subscripts, *operands):
+    """A sum of products, with one letter per axis: "ij,jk->ik" is the matrix product.
+
+    >>> import tinygrad_meta as tg
+    >>> tg.einsum("ij,j->i", tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([1.0, 10.0]))
+    Tensor([21. 43.], dtype=float64)
+    """
+    operands = [as_tensor(x) for x in operands]
+    terms, output = read_subscripts(subscripts, operands)
+    for i, x in enumerate(operands):
+        if len(set(terms[i])) < len(terms[i]):
+            operands[i], terms[i] = diagonal(x, terms[i])
+        elsewhere = output + "".join(terms[:i] + terms[i + 1 :])
+        if not set(terms[i]) <= set(elsewhere):  # letters of this operand alone: summed now, and the rule need not care
+            operands[i] = sum(operands[i], tuple([axis for axis, a in enumerate(terms[i]) if a not in elsewhere]))
+            terms[i] = "".join([a for a in terms[i] if a in elsewhere])
+    return contract(*operands, subscripts=(tuple(terms), output))
+
+
+def read_subscripts(subscripts, operands):
+    """The letters of each operand and of the output, with ``...`` and a missing output spelled out as NumPy would."""
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(operands):
+        raise ValueError(f"einsum got {len(operands)} operands for the {len(terms)} terms of {subscripts!r}")
+    spare = [a for a in ascii_letters if a not in subscripts]
+    hidden = [builtins.max(x.ndim - len(term.replace("...", "")), 0) for x, term in zip(operands, terms, strict=True)]
+    dots = "".join(spare[: builtins.max([n for n, term in zip(hidden, terms, strict=True) if "..." in term], default=0)])
+    terms = [term.replace("...", dots[len(dots) - n :]) for n, term in zip(hidden, terms, strict=True)]
+    if not arrow:
+        output = "..." + "".join(sorted([a for a in set(inputs) - set(",.") if inputs.count(a) == 1]))
+    return terms, output.replace("...", dots)
+
+
+def diagonal(x, term):
+    """Keep one axis for each letter of ``term``, although a letter stands there several times."""
+    letters = "".join(dict.fromkeys(term))
+    if len(term) != x.ndim:
+        raise ValueError(f"einsum got a tensor of shape {x.shape} for the term {term!r}")
+    positions = dict(zip(letters, np.ix_(*[range(x.shape[term.index(a)]) for a in letters]), strict=True))
+    return getitem(x, tuple([positions[a] for a in term])), letters
+
+
+# -------------------------------------------------------------------------------------- Python's operators and methods
+
+
+def as_method(function):
+    return lambda self, *args, **attrs: function(self, *args, **attrs)
+
+
+for symbol, function in {"add": add, "sub": subtract, "mul": multiply, "truediv": divide, "matmul": matmul}.items():
+    setattr(Tensor, f"__{symbol}__", lambda x, y, function=function: function(x, y))
+    setattr(Tensor, f"__r{symbol}__", lambda x, y, function=function: function(y, x))
+
+for symbol, function in {"lt": less, "le": less_equal, "gt": greater, "ge": greater_equal, "eq": equal, "ne": not_equal,
+                         "neg": negative, "abs": abs}.items():
+    setattr(Tensor, f"__{symbol}__", as_method(function))
+
+for function in (sum, mean, var, std, max, min, argmax, argmin, norm, exp, log, sqrt, square, sin, cos, tanh, sigmoid, relu,
+                 clip, astype, squeeze, swapaxes):
+    setattr(Tensor, function.__name__, as_method(function))
+
+Tensor.__pow__ = lambda x, y: square(x) if type(y) in (int, float) and y == 2 else power(x, y)
+Tensor.__rpow__ = lambda x, y: power(y, x)
+Tensor.__getitem__ = lambda x, index: getitem(x, index=plain(index))
+Tensor.reshape = lambda x, *shape: reshape(x, shape[0] if len(shape) == 1 else shape)
+Tensor.transpose = lambda x, *axes: permute_dims(x, axes[0] if len(axes) == 1 else axes or None)
+Tensor.T = property(permute_dims)
+Tensor.mT = property(matrix_transpose)
+
+
+def plain(index):
+    """An index in which every tensor has been replaced by its array."""
+    if isinstance(index, tuple):
+        return tuple([plain(i) for i in index])
+    return index.data if isinstance(index, Tensor) else index
+
+
+# ---------------------------------------------------------------------------------------------- NumPy's own functions
+
+
+def on_values(function):
+    """For questions about tensors whose answer has no derivative."""
+    return lambda *args, **options: function(*[x.data if isinstance(x, Tensor) else x for x in args], **options)
+
+
+def np_clip(a, a_min=None, a_max=None, *, min=None, max=None):
+    return clip(a, a_min if min is None else min, a_max if max is None else max)
+
+
+def np_pad(array, pad_width, mode="constant"):
+    if mode != "constant":
+        raise TypeError(f"np.pad(tensor, mode={mode!r}) has no derivative rule here: only padding with zeros has")
+    return pad(array, pad_width)
+
+
+def np_norm(x, ord=None, axis=None, keepdims=False):
+    if ord not in (None, 2) or (ord == 2 and axis is None and as_tensor(x).ndim > 1):
+        raise TypeError(f"np.linalg.norm(tensor, ord={ord!r}) has no derivative rule here: only the Euclidean norm has")
+    return norm(x, axis, keepdims)
+
+
+for function in (add, subtract, multiply, divide, negative, power, square, sqrt, sign, exp, expm1, log, log1p, sin, cos, tanh,
+                 maximum, minimum, greater, greater_equal, less, less_equal, equal, not_equal, where, swapaxes, expand_dims,
+                 squeeze, stack, reshape, broadcast_to, sum, mean, var, std, max, min, argmax, argmin, matmul, outer, einsum):
+    NUMPY_FUNCTIONS[getattr(np, function.__name__)] = function
+
+NUMPY_FUNCTIONS |= {np.absolute: abs, np.concatenate: concat, np.transpose: permute_dims, np.clip: np_clip, np.pad: np_pad,
+                    np.linalg.norm: np_norm, np.amax: max, np.amin: min}
+for function in (np.shape, np.ndim, np.size, np.isfinite, np.isnan, np.isinf, np.isclose, np.allclose, np.array_equal):
+    NUMPY_FUNCTIONS[function] = on_values(function)

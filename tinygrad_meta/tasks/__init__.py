@@ -1,0 +1,5 @@
+"""Where few-shot tasks come from."""
+
+from .sine import SineTasks, TaskBatch
+
+__all__ = ["SineTasks", "TaskBatch"]

@@ -1,0 +1,269 @@
+"""A tensor is an array that remembers how it was made; a primitive is an operation written down as data.
+
+Read this file first, then ``ops.py`` (what the operations and their derivatives are), then ``autodiff.py`` (the chain
+rule).  Together they are the whole of backpropagation.
+
+When ``v3 = v1 * v2`` is computed, the result keeps three things beside its value: the operation (``multiply``), its
+inputs (``v1`` and ``v2``) and its attributes (none here; a sum would keep its ``axis``).  Nothing else is needed to walk
+back from a result to everything it depends on, and that walk is all that a derivative takes:
+
+>>> import tinygrad_meta as tg
+>>> v1 = tg.tensor(5.0, requires_grad=True, name="v1")
+>>> v2 = tg.tensor(4.0, requires_grad=True, name="v2")
+>>> v3 = v1 * v2
+>>> v3
+Tensor(20.0, dtype=float64, op=multiply)
+>>> v3.op.name, [x.name for x in v3.inputs], v3.attrs
+('multiply', ['v1', 'v2'], {})
+
+What a tensor does *not* keep is a function that computes its derivative.  A function can only be called; an operation
+with a name can also be looked up, printed, drawn and replayed.
+"""
+
+from contextvars import ContextVar
+from itertools import count
+
+import numpy as np
+
+recording = ContextVar("recording", default=True)  # False inside no_grad(); every thread has its own
+creation_number = count()
+NUMPY_FUNCTIONS = {}  # np.sin -> our sin: filled in by ops.py, read by the two protocols at the end of Tensor
+
+
+class Tensor:
+    """An array and, if it was computed from something that requires a gradient, how it was computed.
+
+    Parameters
+    ----------
+    data : array_like
+        The value.  It is copied, so later changes to your array do not reach into a graph.
+    dtype : dtype, optional
+        NumPy's choice for ``data`` unless given.
+    requires_grad : bool
+        Whether results computed from this tensor are to be recorded, so that they can be differentiated.
+    name : str, optional
+        Used wherever the graph is printed or drawn.
+
+    Attributes
+    ----------
+    op, inputs, attrs
+        The primitive that made this tensor, its input tensors and its keyword arguments; ``None, (), {}`` for a leaf.
+    order : int
+        Tensors are numbered as they are created.  An operation's inputs exist before its result does, so their numbers
+        are smaller: sorting by ``order`` is sorting topologically.
+    grad : Tensor or None
+        Where :meth:`backward` adds the gradient, on leaves only.
+
+    Examples
+    --------
+    >>> import tinygrad_meta as tg
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> x
+    Tensor([1. 2.], dtype=float64, requires_grad=True, name='x')
+    >>> (x * x).sum()
+    Tensor(5.0, dtype=float64, op=sum)
+    """
+
+    __slots__ = ("_data", "requires_grad", "op", "inputs", "attrs", "order", "grad", "name", "__weakref__")
+    __hash__ = object.__hash__  # == compares element by element, so a tensor's identity is its key in sets and dicts
+
+    def __init__(self, data, dtype=None, requires_grad=False, name=None):
+        if isinstance(data, Tensor):
+            data = data.__array__()
+        self._data = np.array(data, dtype=dtype)
+        if self._data.dtype.kind not in "biufc":
+            raise TypeError(f"a tensor holds numbers, and this data has dtype {self._data.dtype}: convert it first")
+        self.requires_grad = requires_grad
+        if requires_grad:
+            require_floating(self, "requires_grad=True")
+        self.op, self.inputs, self.attrs = None, (), {}
+        self.order = next(creation_number)
+        self.grad, self.name = None, name
+
+    @property
+    def data(self):
+        """The value, as a NumPy array that cannot be written to: a graph would not notice the change."""
+        view = np.asarray(self._data).view()
+        view.flags.writeable = False
+        return view
+
+    @property
+    def shape(self):
+        return self._data.shape
+
+    @property
+    def ndim(self):
+        return self._data.ndim
+
+    @property
+    def size(self):
+        return self._data.size
+
+    @property
+    def dtype(self):
+        return self._data.dtype
+
+    def numpy(self):
+        """The value as a new array, yours to change, and no longer connected to the graph."""
+        return np.array(self.data)
+
+    def item(self):
+        """The value of a tensor with one element, as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item() takes a tensor with one element, and this one has shape {self.shape}")
+        return self.data.item()
+
+    def detach(self):
+        """The same value as a new leaf: a constant as far as derivatives are concerned."""
+        return Tensor(self.data, name=self.name)
+
+    def __repr__(self):
+        value = np.array2string(self.data, prefix="Tensor(", threshold=100) if self.ndim else str(self.item())
+        text = f"Tensor({value}, dtype={self.dtype}"
+        if self.op is not None:
+            text += f", op={self.op.name}"
+        elif self.requires_grad:
+            text += ", requires_grad=True"
+        return text + (f", name={self.name!r})" if self.name else ")")
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec else repr(self)
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __bool__(self):
+        return bool(self.item())
+
+    def __len__(self):
+        return len(self.data)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __array__(self, dtype=None, copy=None):
+        if self.requires_grad:
+            raise TypeError(
+                "converting a tensor that requires a gradient to an array would cut it off from its graph unseen: "
+                "use the operations of tinygrad_meta, or say .numpy() if a plain array is what you want"
+            )
+        return np.array(self.data, dtype=dtype)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        """NumPy calls this for ``np.sin(tensor)`` and ``array + tensor``."""
+        if method != "__call__" or options or ufunc not in NUMPY_FUNCTIONS:
+            call = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+            raise TypeError(
+                f"np.{call}({', '.join(['tensor', *options])}) has no derivative rule here: use an operation of "
+                "tinygrad_meta, or .numpy() where no derivative is needed"
+            )
+        return NUMPY_FUNCTIONS[ufunc](*inputs)
+
+    def __array_function__(self, function, types, args, options):
+        """NumPy calls this for functions that are not ufuncs, such as ``np.sum(tensor, axis=0)``."""
+        if function not in NUMPY_FUNCTIONS:
+            raise TypeError(
+                f"{function.__module__}.{function.__name__} has no derivative rule here: use an operation of "
+                "tinygrad_meta, or .numpy() where no derivative is needed"
+            )
+        return NUMPY_FUNCTIONS[function](*args, **options)
+
+
+def tensor(data, dtype=None, requires_grad=False, name=None):
+    """Make a :class:`Tensor` from anything that NumPy can make an array of.
+
+    >>> import tinygrad_meta as tg
+    >>> tg.tensor([[1, 2], [3, 4]], dtype="float32")
+    Tensor([[1. 2.]
+            [3. 4.]], dtype=float32)
+    """
+    return Tensor(data, dtype, requires_grad, name)
+
+
+def as_tensor(value, beside=None):
+    """``value`` as a tensor.  A Python number takes the type of the operand ``beside`` it, and so never widens it."""
+    if isinstance(value, Tensor):
+        return value
+    if type(value) in (float, int, bool) and hasattr(beside, "dtype"):
+        return Tensor(value, beside.dtype if beside.dtype.kind in "fc" else np.result_type(beside.dtype, value))
+    return Tensor(value)
+
+
+def require_floating(x, purpose):
+    if x.dtype.kind != "f":
+        raise TypeError(f"{purpose} needs a real floating-point tensor, and this one has dtype {x.dtype}: "
+                        "make it with dtype=float, or leave it out of what you differentiate by")
+
+
+class Primitive:
+    """An operation as data: a name, how to compute it, and how to differentiate it.
+
+    Parameters
+    ----------
+    forward : function of arrays
+        Computes the value with NumPy.  Arguments after the arrays are *attributes*, such as ``axis``.
+    rules : sequence of functions, one per input
+        ``rule(g, out, *inputs, **attrs)`` takes the gradient ``g`` of some scalar with respect to the result ``out`` and
+        returns its gradient with respect to that input: one vector-Jacobian product.  Rules are written in operations,
+        not in NumPy, which is why a gradient can be differentiated again.  ``None`` stands for "no derivative".
+    elementwise : bool
+        Whether the inputs are broadcast against each other.  The rules then need not care: ``autodiff.py`` undoes it.
+    """
+
+    def __init__(self, forward, rules, elementwise=False):
+        self.name = self.__name__ = forward.__name__
+        self.__doc__, self.__module__ = forward.__doc__, forward.__module__
+        self.forward, self.rules, self.elementwise = forward, rules, elementwise
+        self.differentiable = rules[-1] is not None
+
+    def __repr__(self):
+        return f"<operation {self.name}>"
+
+    def __call__(self, *inputs, **attrs):
+        inputs = tuple([as_tensor(x, beside=inputs[0]) for x in inputs])
+        return self.record(self.forward(*[x._data for x in inputs], **attrs), inputs, attrs)
+
+    def record(self, value, inputs, attrs):
+        """The result as a tensor, which remembers its origin if a gradient may be asked of it."""
+        out = new(Tensor)
+        out._data = value
+        out.grad = out.name = None
+        out.order = next(creation_number)
+        if self.differentiable and recording.get() and any([x.requires_grad for x in inputs]):
+            out.requires_grad, out.op, out.inputs, out.attrs = True, self, inputs, attrs
+        else:
+            out.requires_grad, out.op, out.inputs, out.attrs = False, None, (), {}
+        return out
+
+
+# The two classes below compute nothing that Primitive does not.  They are what nearly every operation is, and on small
+# arrays the time goes into these few lines rather than into NumPy, so they are spelled out for one and two inputs.
+
+new = object.__new__
+
+
+class Unary(Primitive):
+    """A primitive with one input.  Attributes may be given by position, as in ``sum(x, 0)``."""
+
+    def __init__(self, forward, rules, elementwise=False):
+        super().__init__(forward, rules, elementwise)
+        self.attribute_names = forward.__code__.co_varnames[1 : forward.__code__.co_argcount]
+
+    def __call__(self, x, *args, **attrs):
+        if type(x) is not Tensor:
+            x = as_tensor(x)
+        if args:
+            attrs.update(zip(self.attribute_names, args, strict=False))
+        return self.record(self.forward(x._data, **attrs), (x,), attrs)
+
+
+class Binary(Primitive):
+    """A primitive with two inputs and no attributes."""
+
+    def __call__(self, x, y):
+        if type(x) is not Tensor or type(y) is not Tensor:
+            x, y = as_tensor(x, beside=y), as_tensor(y, beside=x)
+        return self.record(self.forward(x._data, y._data), (x, y), {})
