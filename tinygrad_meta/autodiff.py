@@ -87,63 +87,63 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
     for x in inputs:
         require_floating(x, "grad")
     gradients = start(outputs, grad_outputs)  # by the number of the tensor that a gradient belongs to
-    path, connected = between(outputs, inputs)
+    path, leading = between(outputs, inputs)
     wanted = {x.order for x in inputs}
 
     with nullcontext() if create_graph else no_grad():
-        for out, positions in reversed(path):
+        for out in reversed(path):
             g = gradients[out.order] if out.order in wanted else gradients.pop(out.order)
-            for i in positions:
-                x = out.inputs[i]
-                contribution = apply_rule(out, i, g)
-                so_far = gradients.get(x.order)
-                gradients[x.order] = contribution if so_far is None else so_far + contribution
+            for i, x in enumerate(out.inputs):
+                if x.order in leading:
+                    contribution = apply_rule(out, i, x, g)
+                    so_far = gradients.get(x.order)
+                    gradients[x.order] = contribution if so_far is None else so_far + contribution
 
     for i, x in enumerate(inputs):
-        if x.order not in connected and not allow_unused:
-            raise ValueError(why_not_connected(i, x))
-    return tuple([gradients[x.order] if x.order in connected else None for x in inputs])
+        if x.order not in leading and not allow_unused:
+            raise ValueError(why_not_leading(i, x))
+    return tuple([gradients[x.order] if x.order in leading else None for x in inputs])
 
 
 def between(outputs, inputs):
-    """What lies between inputs and outputs, oldest first: pairs of a tensor and the positions of its inputs to go on to.
+    """The tensors on the way from inputs to outputs, oldest first, and the set of their numbers, the inputs' included.
 
-    Tensors are numbered as they are created, so nothing older than the oldest input can lead to it, and sorting by number is
-    a topological order.  Also returns the numbers of the tensors that were found to lead to an input, or to be one.
+    Tensors are numbered as they are created.  So sorting by number is a topological order, and nothing older than the oldest
+    input can lead to it: the search stops there, however long the history of the inputs is.
     """
     oldest = min([x.order for x in inputs], default=0)
-    found, to_visit = {}, [out for out in outputs if out.requires_grad]
+    found, to_visit = {}, list(outputs)
     while to_visit:
         out = to_visit.pop()
-        if out.order not in found and out.order >= oldest:
+        if out.requires_grad and out.order >= oldest and out.order not in found:
             found[out.order] = out
-            to_visit += [x for x in out.inputs if x.requires_grad]
+            to_visit += out.inputs
 
     path, leading = [], {x.order for x in inputs if x.order in found}
     for order in sorted(found):
         out = found[order]
-        positions = [i for i, x in enumerate(out.inputs) if x.order in leading]
-        if positions:
-            leading.add(order)
-            path.append((out, positions))
+        for x in out.inputs:
+            if x.order in leading:
+                leading.add(order)
+                path.append(out)
+                break
     return path, leading
 
 
-def apply_rule(out, i, g):
-    """What input ``i`` of the operation that made ``out`` receives, in its own shape and dtype, when ``out`` receives ``g``."""
-    x = out.inputs[i]
+def apply_rule(out, i, x, g):
+    """What ``x``, input ``i`` of the operation that made ``out``, receives when ``out`` receives ``g``."""
+    op, shape = out.op, x._data.shape
     try:
-        contribution = out.op.rules[i](g, out, *out.inputs, **out.attrs)
-        expected = out.shape if out.op.elementwise else x.shape
-        if contribution.shape != expected:
-            raise ValueError(f"it returned shape {contribution.shape}, and should have returned {expected}")
+        contribution = op.rules[i](g, out, *out.inputs, **out.attrs)
+        expected = out._data.shape if op.elementwise else shape
+        if contribution._data.shape != expected:
+            raise ValueError(f"it returned shape {contribution.shape} where {expected} was due")
     except Exception as error:
-        shapes = ", ".join([str(other.shape) for other in out.inputs])
-        raise RuntimeError(f"the derivative rule of {out.op.name} for its input {i} failed "
-                           f"(inputs of shape {shapes}, result {out.shape}): {error}") from error
-    if contribution.shape != x.shape:
-        contribution = sum_to(contribution, x.shape)  # x was stretched, so each of its entries was used many times: a fork
-    return contribution if contribution.dtype == x.dtype else cast(contribution, x.dtype)
+        raise RuntimeError(f"the derivative rule of {op.name} for its input {i} failed (inputs of shape "
+                           f"{', '.join([str(y.shape) for y in out.inputs])}, result {out.shape}): {error}") from error
+    if expected != shape:
+        contribution = sum_to(contribution, shape=shape)  # x was stretched: each entry was used several times, a fork
+    return contribution if contribution._data.dtype == x._data.dtype else cast(contribution, x.dtype)
 
 
 def start(outputs, grad_outputs):

@@ -21,25 +21,25 @@ at 0.  Where there is no derivative at all, the rule is ``None``.
 """
 
 import builtins
-from functools import partial
+from functools import lru_cache, partial
 from string import ascii_letters
 
 import numpy as np
 
-from .tensor import NUMPY_FUNCTIONS, Binary, Primitive, Tensor, Unary, as_tensor
+from .tensor import NUMPY_FUNCTIONS, Primitive, Tensor, as_tensor, call_with_any, call_with_one, call_with_two
 
 OPERATIONS = {}  # name -> primitive: the whole table
 
 
 def operation(*rules, elementwise=False):
     """Enter the function below this line into the table, with one rule per input."""
-    kind = {1: Unary, 2: Binary}.get(len(rules), Primitive)
+    call_with = {1: call_with_one, 2: call_with_two}.get(len(rules), call_with_any)
+    return lambda forward: call_with(enter(Primitive(forward, rules, elementwise)))
 
-    def enter(forward):
-        OPERATIONS[forward.__name__] = kind(forward, rules, elementwise)
-        return OPERATIONS[forward.__name__]
 
-    return enter
+def enter(primitive):
+    OPERATIONS[primitive.name] = primitive
+    return primitive
 
 
 def elementwise(*rules):
@@ -54,11 +54,7 @@ def any_number_of_inputs(rule):
         def __getitem__(self, position):
             return partial(rule, position)
 
-    def enter(forward):
-        OPERATIONS[forward.__name__] = Primitive(forward, RuleForEach())
-        return OPERATIONS[forward.__name__]
-
-    return enter
+    return lambda forward: call_with_any(enter(Primitive(forward, RuleForEach())))
 
 
 # ---------------------------------------------------------------------------------------------------- arithmetic
@@ -116,7 +112,7 @@ def away_from_zero(x, y):
     return where(equal(x, 0) * equal(y, 0), 1, x)
 
 
-@elementwise(lambda g, out, x: g * (2 * x))
+@elementwise(lambda g, out, x: g * (x + x))
 def square(x):
     return np.square(x)
 
@@ -195,7 +191,7 @@ def softplus(x):
 @elementwise(lambda g, out, x: g * step(x))
 def relu(x):
     """max(x, 0)."""
-    return np.maximum(x, np.zeros_like(x))  # NumPy is faster with an array of zeros than with a single one
+    return np.maximum(x, np.zeros(x.shape, x.dtype))  # NumPy is faster with an array of zeros than with a single one
 
 
 @elementwise(None)
@@ -326,13 +322,16 @@ def astype(x, dtype):
 
 @operation(lambda g, out, x, shape: reshape(g, x.shape))
 def reshape(x, shape):
-    return np.reshape(x, shape)
+    return x.reshape(shape)
 
 
 @operation(lambda g, out, x, shape: sum_to(g, x.shape))
 def broadcast_to(x, shape):
     """Stretch axes of length 1, and add axes in front, until the shape is ``shape``."""
-    return np.broadcast_to(x, shape)
+    if not x.flags.c_contiguous or np.broadcast_shapes(x.shape, shape) != shape:
+        return np.broadcast_to(x, shape)
+    strides = [0 if n == 1 else stride for n, stride in zip(x.shape, x.strides, strict=True)]
+    return np.ndarray(shape, x.dtype, x, strides=[0] * (len(shape) - x.ndim) + strides)  # the same, four times as fast
 
 
 @operation(lambda g, out, x, shape: broadcast_to(g, x.shape))
@@ -344,25 +343,24 @@ def sum_to(x, shape):
     Tensor([[4. 6.]], dtype=float64)
     """
     new_axes = x.ndim - len(shape)
-    if new_axes < 0 or np.broadcast_shapes(x.shape, shape) != x.shape:
-        raise ValueError(f"cannot sum shape {x.shape} to {tuple(shape)}: the latter does not broadcast to the former")
-    stretched = [new_axes + i for i, n in enumerate(shape) if n == 1 and x.shape[new_axes + i] != 1]
+    stretched = [new_axes + i for i, n in enumerate(shape) if n == 1 != x.shape[new_axes + i]]
     axes = (*range(new_axes), *stretched)
     if axes == (x.ndim - 2,) and x.dtype.kind == "f":
-        return np.matmul(np.ones((1, x.shape[-2]), x.dtype), x).reshape(shape)  # adds rows faster than np.add does
-    return np.add.reduce(x, axes).reshape(shape)
+        total = np.matmul(row_of_ones(x.shape[-2], x.dtype), x)  # adds rows faster than np.add does
+    else:
+        total = np.add.reduce(x, axes, keepdims=True)
+    return total.reshape(shape)
+
+
+@lru_cache
+def row_of_ones(n, dtype):
+    return np.ones((1, n), dtype)
 
 
 @operation(lambda g, out, x, axes=None: permute_dims(g, None if axes is None else tuple(np.argsort(axes))))
 def permute_dims(x, axes=None):
     """Reorder the axes; without ``axes``, reverse them."""
-    return np.transpose(x, axes)
-
-
-@operation(lambda g, out, x: matrix_transpose(g))
-def matrix_transpose(x):
-    """Swap the last two axes."""
-    return x.swapaxes(-1, -2)
+    return x.transpose(axes)
 
 
 def swapaxes(x, a, b):
@@ -443,8 +441,11 @@ def stack(arrays, axis=0):
 def restore(g, x, axis, keepdims):
     """Undo the shape of a reduction: give the reduced axes back their length in ``x``, each entry repeated along them."""
     if axis is not None and not keepdims:
-        g = expand_dims(g, axis)
-    return broadcast_to(g, x.shape)
+        shape = list(x.shape)
+        for i in axis if isinstance(axis, tuple) else (axis,):
+            shape[i] = 1
+        g = reshape(g, shape=tuple(shape))
+    return broadcast_to(g, shape=x.shape)
 
 
 @operation(lambda g, out, x, axis=None, keepdims=False: restore(g, x, axis, keepdims))
@@ -554,9 +555,30 @@ def fit(g, x):
     return g if g.shape == x.shape else sum_to(g, x.shape)
 
 
-@operation(lambda g, out, x, y: fit(matrix_product(g, matrix_transpose(y)), x),
-           lambda g, out, x, y: fit(matrix_product(matrix_transpose(x), g), y))
-def matrix_product(x, y):
+# Three products, which are each other's derivatives.  The letters are those of BLAS: n for a matrix as it is, t for one that is
+# transposed.
+
+
+@operation(lambda g, out, x, y: fit(product_nt(g, y), x),
+           lambda g, out, x, y: fit(product_tn(x, g), y))
+def product(x, y):
+    """x @ y, for matrices or batches of them."""
+    return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else np.matmul(x, y)
+
+
+@operation(lambda g, out, x, y: fit(product(g, y), x),
+           lambda g, out, x, y: fit(product_tn(g, x), y))
+def product_nt(x, y):
+    """x @ y.mT"""
+    y = y.swapaxes(-1, -2)
+    return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else np.matmul(x, y)
+
+
+@operation(lambda g, out, x, y: fit(product_nt(y, g), x),
+           lambda g, out, x, y: fit(product(x, g), y))
+def product_tn(x, y):
+    """x.mT @ y"""
+    x = x.swapaxes(-1, -2)
     return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else np.matmul(x, y)
 
 
@@ -567,14 +589,14 @@ def matmul(x, y):
     """
     x, y = as_tensor(x), as_tensor(y)
     if x.ndim > 1 and y.ndim > 1:
-        return matrix_product(x, y)
+        return product(x, y)
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError(f"matmul takes no scalars, and got shapes {x.shape} and {y.shape}: use * instead")
     if x.ndim == 1 and y.ndim == 1:
-        return reshape(matrix_product(reshape(x, (1, -1)), reshape(y, (-1, 1))), ())
+        return reshape(product(reshape(x, (1, -1)), reshape(y, (-1, 1))), ())
     if x.ndim == 1:
-        return squeeze(matrix_product(reshape(x, (1, -1)), y), -2)
-    return squeeze(matrix_product(x, reshape(y, (-1, 1))), -1)
+        return squeeze(product(reshape(x, (1, -1)), y), -2)
+    return squeeze(product(x, reshape(y, (-1, 1))), -1)
 
 
 def outer(x, y):
@@ -642,21 +664,17 @@ def diagonal(x, term):
 # -------------------------------------------------------------------------------------- Python's operators and methods
 
 
-def as_method(function):
-    return lambda self, *args, **attrs: function(self, *args, **attrs)
-
-
 for symbol, function in {"add": add, "sub": subtract, "mul": multiply, "truediv": divide, "matmul": matmul}.items():
-    setattr(Tensor, f"__{symbol}__", lambda x, y, function=function: function(x, y))
+    setattr(Tensor, f"__{symbol}__", function)
     setattr(Tensor, f"__r{symbol}__", lambda x, y, function=function: function(y, x))
 
 for symbol, function in {"lt": less, "le": less_equal, "gt": greater, "ge": greater_equal, "eq": equal, "ne": not_equal,
                          "neg": negative, "abs": abs}.items():
-    setattr(Tensor, f"__{symbol}__", as_method(function))
+    setattr(Tensor, f"__{symbol}__", function)
 
 for function in (sum, mean, var, std, max, min, argmax, argmin, norm, exp, log, sqrt, square, sin, cos, tanh, sigmoid, relu,
                  clip, astype, squeeze, swapaxes):
-    setattr(Tensor, function.__name__, as_method(function))
+    setattr(Tensor, function.__name__, function)
 
 Tensor.__pow__ = lambda x, y: square(x) if type(y) in (int, float) and y == 2 else power(x, y)
 Tensor.__rpow__ = lambda x, y: power(y, x)
@@ -664,7 +682,7 @@ Tensor.__getitem__ = lambda x, index: getitem(x, index=plain(index))
 Tensor.reshape = lambda x, *shape: reshape(x, shape[0] if len(shape) == 1 else shape)
 Tensor.transpose = lambda x, *axes: permute_dims(x, axes[0] if len(axes) == 1 else axes or None)
 Tensor.T = property(permute_dims)
-Tensor.mT = property(matrix_transpose)
+Tensor.mT = property(lambda x: swapaxes(x, -1, -2))
 
 
 def plain(index):

@@ -21,6 +21,7 @@ with a name can also be looked up, printed, drawn and replayed.
 """
 
 from contextvars import ContextVar
+from functools import wraps
 from itertools import count
 
 import numpy as np
@@ -188,7 +189,8 @@ def as_tensor(value, beside=None):
     if isinstance(value, Tensor):
         return value
     if type(value) in (float, int, bool) and hasattr(beside, "dtype"):
-        return Tensor(value, beside.dtype if beside.dtype.kind in "fc" else np.result_type(beside.dtype, value))
+        dtype = beside.dtype if beside.dtype.kind in "fc" else np.result_type(beside.dtype, value)
+        return result(dtype.type(value), False, None, (), NO_ATTRIBUTES)
     return Tensor(value)
 
 
@@ -214,56 +216,74 @@ class Primitive:
     """
 
     def __init__(self, forward, rules, elementwise=False):
-        self.name = self.__name__ = forward.__name__
-        self.__doc__, self.__module__ = forward.__doc__, forward.__module__
+        self.name = forward.__name__
         self.forward, self.rules, self.elementwise = forward, rules, elementwise
         self.differentiable = rules[-1] is not None
 
     def __repr__(self):
         return f"<operation {self.name}>"
 
-    def __call__(self, *inputs, **attrs):
+
+# What a user calls is a function: it computes the value and lets the result remember where it came from.  Of the three below,
+# the first would do.  The others do the same for the usual one and two inputs with fewer steps, because on small arrays the
+# time is spent here rather than in NumPy.
+
+
+def call_with_any(op):
+    """The function that applies a primitive to any number of tensors."""
+
+    @wraps(op.forward)
+    def call(*inputs, **attrs):
         inputs = tuple([as_tensor(x, beside=inputs[0]) for x in inputs])
-        return self.record(self.forward(*[x._data for x in inputs], **attrs), inputs, attrs)
+        value = op.forward(*[x._data for x in inputs], **attrs)
+        return result(value, any([x.requires_grad for x in inputs]) and op.differentiable, op, inputs, attrs)
 
-    def record(self, value, inputs, attrs):
-        """The result as a tensor, which remembers its origin if a gradient may be asked of it."""
-        out = new(Tensor)
-        out._data = value
-        out.grad = out.name = None
-        out.order = next(creation_number)
-        if self.differentiable and recording.get() and any([x.requires_grad for x in inputs]):
-            out.requires_grad, out.op, out.inputs, out.attrs = True, self, inputs, attrs
-        else:
-            out.requires_grad, out.op, out.inputs, out.attrs = False, None, (), {}
-        return out
+    return call
 
 
-# The two classes below compute nothing that Primitive does not.  They are what nearly every operation is, and on small
-# arrays the time goes into these few lines rather than into NumPy, so they are spelled out for one and two inputs.
+def call_with_one(op):
+    """The function that applies a primitive to one tensor; attributes may be given by position, as in ``sum(x, 0)``."""
+    forward, differentiable = op.forward, op.differentiable
+    names = forward.__code__.co_varnames[1 : forward.__code__.co_argcount]
 
-new = object.__new__
-
-
-class Unary(Primitive):
-    """A primitive with one input.  Attributes may be given by position, as in ``sum(x, 0)``."""
-
-    def __init__(self, forward, rules, elementwise=False):
-        super().__init__(forward, rules, elementwise)
-        self.attribute_names = forward.__code__.co_varnames[1 : forward.__code__.co_argcount]
-
-    def __call__(self, x, *args, **attrs):
+    @wraps(forward)
+    def call(x, *args, **attrs):
         if type(x) is not Tensor:
             x = as_tensor(x)
+        value = forward(x._data, *args, **attrs)
         if args:
-            attrs.update(zip(self.attribute_names, args, strict=False))
-        return self.record(self.forward(x._data, **attrs), (x,), attrs)
+            attrs.update(zip(names, args, strict=False))
+        return result(value, x.requires_grad and differentiable, op, (x,), attrs)
+
+    return call
 
 
-class Binary(Primitive):
-    """A primitive with two inputs and no attributes."""
+def call_with_two(op):
+    """The function that applies a primitive to two tensors."""
+    forward, differentiable = op.forward, op.differentiable
 
-    def __call__(self, x, y):
+    @wraps(forward)
+    def call(x, y):
         if type(x) is not Tensor or type(y) is not Tensor:
             x, y = as_tensor(x, beside=y), as_tensor(y, beside=x)
-        return self.record(self.forward(x._data, y._data), (x, y), {})
+        requires_grad = (x.requires_grad or y.requires_grad) and differentiable
+        return result(forward(x._data, y._data), requires_grad, op, (x, y), NO_ATTRIBUTES)
+
+    return call
+
+
+NO_ATTRIBUTES = {}
+new_object = object.__new__
+
+
+def result(value, requires_grad, op, inputs, attrs):
+    """A new tensor, which remembers its origin if a gradient may be asked of it.  Unlike ``Tensor(...)``, does not copy."""
+    out = new_object(Tensor)
+    out._data = value
+    out.order = next(creation_number)
+    out.grad = out.name = None
+    if requires_grad and recording.get():
+        out.requires_grad, out.op, out.inputs, out.attrs = True, op, inputs, attrs
+    else:
+        out.requires_grad, out.op, out.inputs, out.attrs = False, None, (), NO_ATTRIBUTES
+    return out
