@@ -325,16 +325,24 @@ def reshape(x, shape):
     return x.reshape(shape)
 
 
-@operation(lambda g, out, x, shape: sum_to(g, x.shape))
+@operation(lambda g, out, x, shape: sum_to(g, shape=x.shape))
 def broadcast_to(x, shape):
     """Stretch axes of length 1, and add axes in front, until the shape is ``shape``."""
-    if not x.flags.c_contiguous or np.broadcast_shapes(x.shape, shape) != shape:
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not x.flags.c_contiguous or x.size == 0:
         return np.broadcast_to(x, shape)
-    strides = [0 if n == 1 else stride for n, stride in zip(x.shape, x.strides, strict=True)]
-    return np.ndarray(shape, x.dtype, x, strides=[0] * (len(shape) - x.ndim) + strides)  # the same, four times as fast
+    return np.ndarray(shape, x.dtype, x, strides=stretched_strides(x.shape, x.strides, shape))  # the same, but faster
 
 
-@operation(lambda g, out, x, shape: broadcast_to(g, x.shape))
+@lru_cache
+def stretched_strides(shape, strides, new_shape):
+    """How far apart the entries lie along each axis; along a stretched axis it is the same entry again, 0 bytes apart."""
+    stretched = stretched_axes(shape, new_shape)
+    strides = (0,) * (len(new_shape) - len(shape)) + strides
+    return tuple([0 if axis in stretched else stride for axis, stride in enumerate(strides)])
+
+
+@operation(lambda g, out, x, shape: broadcast_to(g, shape=x.shape))
 def sum_to(x, shape):
     """The opposite of ``broadcast_to``: sum over the axes that stretching ``shape`` to ``x``'s shape would stretch.
 
@@ -342,14 +350,19 @@ def sum_to(x, shape):
     >>> tg.sum_to(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), (1, 2))
     Tensor([[4. 6.]], dtype=float64)
     """
-    new_axes = x.ndim - len(shape)
-    stretched = [new_axes + i for i, n in enumerate(shape) if n == 1 != x.shape[new_axes + i]]
-    axes = (*range(new_axes), *stretched)
+    axes = stretched_axes(tuple(shape), x.shape)
     if axes == (x.ndim - 2,) and x.dtype.kind == "f":
-        total = np.matmul(row_of_ones(x.shape[-2], x.dtype), x)  # adds rows faster than np.add does
-    else:
-        total = np.add.reduce(x, axes, keepdims=True)
-    return total.reshape(shape)
+        return np.matmul(row_of_ones(x.shape[-2], x.dtype), x).reshape(shape)  # adds rows faster than np.add does
+    return np.add.reduce(x, axes).reshape(shape)
+
+
+@lru_cache
+def stretched_axes(shape, new_shape):
+    """The axes of ``new_shape`` that ``broadcast_to`` adds in front, or stretches from length 1."""
+    if np.broadcast_shapes(shape, new_shape) != new_shape:
+        raise ValueError(f"shape {shape} cannot be stretched to {new_shape}, nor {new_shape} be summed to {shape}")
+    added = len(new_shape) - len(shape)
+    return (*range(added), *[added + i for i, n in enumerate(shape) if n == 1 != new_shape[added + i]])
 
 
 @lru_cache
