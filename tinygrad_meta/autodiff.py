@@ -101,7 +101,7 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
 
     for i, x in enumerate(inputs):
         if x.order not in leading and not allow_unused:
-            raise ValueError(why_not_leading(i, x))
+            raise ValueError(why_not_connected(i, x))
     return tuple([gradients[x.order] if x.order in leading else None for x in inputs])
 
 
@@ -193,14 +193,13 @@ def backward(self, gradient=None, create_graph=False):
     >>> x.grad
     Tensor(27.0, dtype=float64)
     """
-    leaves, seen, to_visit = [], {self.order}, [self]
+    leaves, seen, to_visit = [], set(), [self]
     while to_visit:
         out = to_visit.pop()
-        if out.op is None and out.requires_grad:
-            leaves.append(out)
-        new = [x for x in out.inputs if x.order not in seen]
-        seen.update([x.order for x in new])
-        to_visit += new
+        if out.requires_grad and out.order not in seen:
+            seen.add(out.order)
+            to_visit += out.inputs
+            leaves += [out] if out.op is None else []
     if not leaves:
         raise ValueError("backward() found nothing that requires a gradient: make your parameters with requires_grad=True")
     for leaf, g in zip(leaves, grad(self, leaves, None if gradient is None else [gradient], create_graph), strict=True):
