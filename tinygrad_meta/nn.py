@@ -70,11 +70,15 @@ def init_mlp(sizes, rng=None, initializer="glorot", dtype=np.float64):
     >>> [(w.shape, b.shape) for w, b in init_mlp([1, 40, 40, 1], rng=0)]
     [((1, 40), (1, 40)), ((40, 40), (1, 40)), ((40, 1), (1, 1))]
     """
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"an MLP needs at least an input and an output size, each 1 or more, and got {list(sizes)}")
+    check_sizes(sizes)
     rng, draw = np.random.default_rng(rng), choose(INITIALIZERS, initializer, "initializer")
     return [(Tensor(draw(rng, shape, dtype), requires_grad=True), Tensor(np.zeros((1, shape[1]), dtype), requires_grad=True))
             for shape in zip(sizes, sizes[1:], strict=False)]
+
+
+def check_sizes(sizes):
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"an MLP needs at least an input and an output size, each 1 or more, and got {list(sizes)}")
 
 
 def mlp(params, x, activation="relu"):
@@ -265,6 +269,7 @@ class MLP(Module):
     """
 
     def __init__(self, sizes, activation="relu", rng=None, initializer="glorot", dtype=np.float64):
+        check_sizes(sizes)
         choose(ACTIVATIONS, activation, "activation")
         rng = np.random.default_rng(rng)
         self.activation = activation

@@ -1,0 +1,224 @@
+"""Proofs that MAML here is second order.
+
+Each is a comparison that a first-order implementation fails, in float64: finite differences of the whole meta-objective,
+(I - alpha H) times the query gradient, a closed form, and PyTorch.
+"""
+
+import numpy as np
+import pytest
+
+import tinygrad_meta as tg
+from tinygrad_meta import nn
+from tinygrad_meta.meta import adapt, maml_loss, maml_loss_task_by_task
+from tinygrad_meta.tree import leaves, rebuild
+
+SIZES = [1, 6, 5, 1]
+
+
+def network(activation="tanh", sizes=SIZES, seed=0):
+    """Parameters away from symmetry (biases too), and the loss of a task."""
+    rng = np.random.default_rng(seed)
+    params = [(tg.tensor(rng.normal(size=w.shape) * 0.7, requires_grad=True), tg.tensor(rng.normal(size=b.shape), requires_grad=True))
+              for w, b in nn.init_mlp(sizes, rng)]  # fmt: skip
+    return params, lambda p, x, y: nn.mse_loss(nn.mlp(p, x, activation), y)
+
+
+BATCH = tg.tasks.SineTasks().sample(n_tasks=3, n_support=4, n_query=6, rng=1)
+ALPHA = 0.05
+
+
+def meta_gradient(loss_fn, params, batch=BATCH, **options):
+    loss = maml_loss(loss_fn, params, batch, ALPHA, **options)
+    return np.concatenate([g.data.ravel() for g in tg.grad(loss, leaves(params))])
+
+
+def finite_differences(loss_fn, params, eps=1e-6, **options):
+    """The whole meta-objective, inner loop included, re-evaluated with each parameter moved a little."""
+    flat = [p.numpy() for p in leaves(params)]
+    gradient = []
+    for array in flat:
+        for i in np.ndindex(array.shape):
+            values = []
+            for sign in (1, -1):
+                array[i] += sign * eps
+                moved = rebuild(params, [tg.tensor(a, requires_grad=True) for a in flat])
+                values.append(maml_loss(loss_fn, moved, BATCH, ALPHA, **options).item())
+                array[i] -= sign * eps
+            gradient.append((values[0] - values[1]) / (2 * eps))
+    return np.array(gradient)
+
+
+def relative_error(a, b):
+    return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_meta_gradient_equals_finite_differences_of_the_whole_objective(activation, steps):
+    params, loss_fn = network(activation)
+    numerical = finite_differences(loss_fn, params, steps=steps)
+    assert relative_error(meta_gradient(loss_fn, params, steps=steps), numerical) < 1e-7
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_the_first_order_gradient_fails_that_comparison(activation, steps):
+    params, loss_fn = network(activation)
+    numerical = finite_differences(loss_fn, params, steps=steps)
+    assert relative_error(meta_gradient(loss_fn, params, steps=steps, first_order=True), numerical) > 0.01
+
+
+def test_one_step_is_identity_minus_alpha_hessian_times_query_gradient():
+    params, loss_fn = network()
+    (x, y), (query_x, query_y) = ([a[0] for a in pair] for pair in (BATCH.support, BATCH.query))
+    adapted = adapt(loss_fn, params, (x, y), ALPHA)
+    g = tg.func.grad(lambda p: loss_fn(p, query_x, query_y))(rebuild(adapted, [p.detach() for p in leaves(adapted)]))
+    hg = tg.func.hvp(lambda p: loss_fn(p, x, y), params, g)
+    expected = [gi.data - ALPHA * hi.data for gi, hi in zip(leaves(g), leaves(hg), strict=True)]
+    actual = tg.grad(loss_fn(adapted, query_x, query_y), leaves(params))
+    for a, e in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a.data, e, rtol=1e-10, atol=1e-14)
+    first_order = tg.grad(loss_fn(adapt(loss_fn, params, (x, y), ALPHA, first_order=True), query_x, query_y), leaves(params))
+    for a, e in zip(first_order, leaves(g), strict=True):
+        np.testing.assert_allclose(a.data, e.data, rtol=1e-10)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_quadratic_tasks_have_a_closed_form(steps):
+    """Support loss (t - c)' A (t - c) / 2, query loss (t - d)' B (t - d) / 2.
+
+    A step maps t - c to M (t - c) with M = I - alpha A, so after k steps the meta-gradient is M^k B (c + M^k (t - c) - d).
+    """
+    rng = np.random.default_rng(0)
+    A, B = (m @ m.T for m in rng.normal(size=(2, 4, 4)))
+    c, d, t = rng.normal(size=(3, 4, 1))
+
+    def loss_fn(theta, matrix, centre):
+        return (0.5 * (theta - centre).mT @ matrix @ (theta - centre)).reshape(())
+
+    theta = tg.tensor(t, requires_grad=True)
+    adapted = adapt(loss_fn, theta, (A, c), ALPHA, steps)
+    (gradient,) = tg.grad(loss_fn(adapted, B, d), theta)
+    M = np.linalg.matrix_power(np.eye(4) - ALPHA * A, steps)
+    np.testing.assert_allclose(adapted.data, c + M @ (t - c))
+    np.testing.assert_allclose(gradient.data, M @ B @ (c + M @ (t - c) - d))
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_all_tasks_at_once_equals_one_task_after_the_other(steps, first_order):
+    params, loss_fn = network("relu")
+    options = {"steps": steps, "first_order": first_order}
+    together = maml_loss(loss_fn, params, BATCH, ALPHA, **options)
+    one_by_one = maml_loss_task_by_task(loss_fn, params, BATCH, ALPHA, **options)
+    assert together.item() == pytest.approx(one_by_one.item(), rel=1e-12)
+    for a, b in zip(tg.grad(together, leaves(params)), tg.grad(one_by_one, leaves(params)), strict=True):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-10, atol=1e-14)
+
+
+def test_adapt_takes_one_task_a_batch_or_parameters_that_are_per_task_already():
+    params, loss_fn = network()
+    batch = adapt(loss_fn, params, BATCH.support, ALPHA, steps=2)
+    for i in range(3):
+        single = adapt(loss_fn, params, [a[i] for a in BATCH.support], ALPHA, steps=2)
+        for b, s in zip(leaves(batch), leaves(single), strict=True):
+            np.testing.assert_allclose(b.data[i], s.data, rtol=1e-10)
+    one_more = adapt(loss_fn, adapt(loss_fn, params, BATCH.support, ALPHA), BATCH.support, ALPHA)
+    for a, b in zip(leaves(one_more), leaves(batch), strict=True):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-12)
+
+
+def test_adapt_takes_plain_arrays_and_zero_steps():
+    params, loss_fn = network()
+    arrays = rebuild(params, [p.numpy() for p in leaves(params)])
+    for a, b in zip(leaves(adapt(loss_fn, arrays, BATCH.support, ALPHA)), leaves(adapt(loss_fn, params, BATCH.support, ALPHA)), strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+    zero = maml_loss(loss_fn, params, BATCH, ALPHA, steps=0)
+    assert zero.item() == pytest.approx(loss_fn(params, *BATCH.query).data.mean())
+
+
+def test_functional_call_of_a_module_is_a_model_too():
+    model = nn.MLP(SIZES, "tanh", rng=0)
+    params = model.named_parameters()
+    loss_fn = lambda p, x, y: nn.mse_loss(nn.functional_call(model, p, x), y)  # noqa: E731
+    assert all(g.shape == p.shape for g, p in zip(tg.grad(maml_loss(loss_fn, params, BATCH, ALPHA), list(params.values())), params.values(), strict=True))
+
+
+def test_float32_stays_float32():
+    params = nn.init_mlp(SIZES, rng=0, dtype=np.float32)
+    _, loss_fn = network()
+    batch = tg.tasks.SineTasks(dtype=np.float32).sample(3, 4, 6, rng=1)
+    loss = maml_loss(loss_fn, params, batch, 0.01, steps=2)
+    assert loss.dtype == np.float32 and {g.dtype for g in tg.grad(loss, leaves(params))} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_equals_torch(steps):
+    torch = pytest.importorskip("torch", reason="parity with PyTorch needs torch")
+    params, loss_fn = network("relu")
+    expected_loss = maml_loss(loss_fn, params, BATCH, ALPHA, steps=steps)
+    ours = tg.grad(expected_loss, leaves(params))
+    theirs = [torch.tensor(p.numpy(), requires_grad=True) for p in leaves(params)]
+    support_x, support_y, query_x, query_y = (torch.tensor(np.ascontiguousarray(a)) for a in (*BATCH.support, *BATCH.query))
+
+    def loss(p, x, y):
+        w1, b1, w2, b2, w3, b3 = p
+        return ((torch.relu(torch.relu(x @ w1 + b1) @ w2 + b2) @ w3 + b3 - y) ** 2).mean()
+
+    def by_autograd():
+        total = 0
+        for i in range(3):
+            p = theirs
+            for _ in range(steps):
+                g = torch.autograd.grad(loss(p, support_x[i], support_y[i]), p, create_graph=True)
+                p = [a - ALPHA * b for a, b in zip(p, g, strict=True)]
+            total = total + loss(p, query_x[i], query_y[i]) / 3
+        return torch.autograd.grad(total, theirs)
+
+    def by_func():
+        def task(p, x, y, qx, qy):
+            for _ in range(steps):
+                p = [a - ALPHA * b for a, b in zip(p, torch.func.grad(loss)(p, x, y), strict=True)]
+            return loss(p, qx, qy)
+
+        tasks = torch.func.vmap(task, in_dims=(None, 0, 0, 0, 0))
+        return torch.func.grad(lambda p: tasks(p, support_x, support_y, query_x, query_y).mean())([t.detach() for t in theirs])
+
+    for reference in (by_autograd(), by_func()):
+        for a, b in zip(ours, reference, strict=True):
+            np.testing.assert_allclose(a.data, b.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_memory_is_flat_over_meta_steps_without_the_garbage_collector():
+    import gc
+    import tracemalloc
+
+    params, loss_fn = network(sizes=[1, 4, 1])
+    step = lambda: tg.grad(maml_loss(loss_fn, params, BATCH, ALPHA), leaves(params))  # noqa: E731
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            step()
+        tracemalloc.start()
+        step()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(1000):
+            step()
+        grown = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        assert grown < 20_000 and gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_the_cost_of_an_inner_step_is_constant():
+    """Counted in operations rather than seconds: each further step adds as many as the one before."""
+    params, loss_fn = network()
+    counts = []
+    for steps in (1, 2, 3, 4):
+        first = maml_loss(loss_fn, params, BATCH, ALPHA, steps=steps)
+        tg.grad(first, leaves(params))
+        counts.append(tg.tensor(0.0).order)
+    work = np.diff(counts)
+    assert work[1] - work[0] == work[2] - work[1]

@@ -1,0 +1,144 @@
+"""Stateless and stateful models, losses and initialisers."""
+
+import numpy as np
+import pytest
+
+import tinygrad_meta as tg
+from tinygrad_meta import nn
+
+
+def test_module_and_stateless_model_agree():
+    model = nn.MLP([2, 5, 3], "tanh", rng=0)
+    params = [(layer.weight, layer.bias) for layer in model.layers]
+    x = np.random.default_rng(1).normal(size=(4, 2))
+    np.testing.assert_array_equal(model(x).data, nn.mlp(params, x, "tanh").data)
+    np.testing.assert_array_equal(nn.functional_call(model, model.named_parameters(), x).data, model(x).data)
+
+
+def test_functional_call_is_differentiable_by_its_parameters_and_leaves_the_module_alone():
+    model = nn.MLP([1, 4, 1], rng=0)
+    before = model.state_dict()
+    params = {name: tg.tensor(p.data + 1, requires_grad=True) for name, p in model.named_parameters().items()}
+    loss = nn.mse_loss(nn.functional_call(model, params, [[0.5]]), [[1.0]])
+    assert all(g.shape == p.shape for g, p in zip(tg.grad(loss, list(params.values())), params.values(), strict=True))
+    assert all(np.array_equal(before[name], value) for name, value in model.state_dict().items())
+    only_one = nn.functional_call(model, {"layers.1.bias": tg.tensor([[100.0]])}, [[0.5]])
+    assert only_one.item() == pytest.approx(model([[0.5]]).item() + 100)
+    with pytest.raises(ValueError, match="layers.9.bias"):
+        nn.functional_call(model, {"layers.9.bias": 1}, [[0.5]])
+
+
+def test_state_dict_round_trip(tmp_path):
+    model, other = nn.MLP([2, 3, 1], rng=0), nn.MLP([2, 3, 1], rng=1)
+    np.savez(tmp_path / "state.npz", **model.state_dict())
+    other.load_state_dict(dict(np.load(tmp_path / "state.npz")))
+    assert other([[1.0, 2.0]]).item() == model([[1.0, 2.0]]).item()
+    assert all(p.requires_grad for p in other.parameters()) and len(other.parameters()) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("layers.0.bias"), r"missing \['layers.0.bias'\]"),
+        (lambda s: s.update(extra=np.ones(1)), r"unknown \['extra'\]"),
+        (lambda s: s.update({"layers.0.bias": np.ones(3)}), r"layers.0.bias has shape \(3,\) there and \(1, 3\) here"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_and_nothing_is_loaded(change, message):
+    model = nn.MLP([2, 3, 1], rng=0)
+    state = nn.MLP([2, 3, 1], rng=1).state_dict()
+    before = model([[1.0, 2.0]]).item()
+    change(state)
+    with pytest.raises(ValueError, match=message):
+        model.load_state_dict(state)
+    assert model([[1.0, 2.0]]).item() == before
+
+
+def test_modules_nest():
+    class Residual(nn.Module):
+        def __init__(self):
+            self.inner, self.scale = nn.Linear(2, 2, rng=0), tg.tensor(0.5, requires_grad=True)
+
+        def forward(self, x):
+            return x + self.scale * self.inner(x)
+
+    class Stack(nn.Module):
+        def __init__(self):
+            self.blocks = [Residual(), Residual()]
+
+        def forward(self, x):
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    model = Stack()
+    names = ["blocks.0.inner.weight", "blocks.0.inner.bias", "blocks.0.scale"]
+    assert list(model.named_parameters())[:3] == names and len(model.parameters()) == 6
+    assert nn.functional_call(model, {"blocks.1.scale": tg.tensor(0.0), "blocks.0.scale": tg.tensor(0.0)}, [[1.0, 2.0]]).data.tolist() == [[1, 2]]
+
+
+def test_one_network_per_task():
+    """The same code runs a batch of networks on a batch of data."""
+    networks = [nn.init_mlp([1, 4, 1], rng=seed) for seed in range(3)]
+    stacked = [(tg.stack([n[i][0] for n in networks]), tg.stack([n[i][1] for n in networks])) for i in range(2)]
+    x = np.random.default_rng(0).normal(size=(3, 5, 1))
+    together = nn.mlp(stacked, x)
+    for i, network in enumerate(networks):
+        np.testing.assert_allclose(together.data[i], nn.mlp(network, x[i]).data)
+
+
+def test_initialisers_have_their_distributions():
+    rng = np.random.default_rng(0)
+    glorot = nn.glorot_uniform(rng, (300, 500))
+    assert np.abs(glorot).max() <= np.sqrt(6 / 800) and glorot.std() == pytest.approx(np.sqrt(2 / 800), rel=0.01)
+    assert nn.he_normal(rng, (300, 500)).std() == pytest.approx(np.sqrt(2 / 300), rel=0.01)
+    truncated = nn.truncated_normal(rng, (300, 500))
+    assert np.abs(truncated).max() <= 0.02 and truncated.std() == pytest.approx(0.88 * 0.01, rel=0.01)
+    assert nn.init_mlp([1, 2], dtype=np.float32)[0][0].dtype == np.float32
+    assert nn.init_mlp([3, 2], rng=5)[0][0].data.tolist() == nn.init_mlp([3, 2], rng=5)[0][0].data.tolist()
+
+
+def test_mse_loss():
+    rng = np.random.default_rng(0)
+    prediction, target = rng.normal(size=(4, 5, 2)), rng.normal(size=(4, 5, 2))
+    per_task = nn.mse_loss(prediction, target)
+    np.testing.assert_allclose(per_task.data, ((prediction - target) ** 2).mean((-2, -1)))
+    assert nn.mse_loss(prediction[0], target[0]).item() == pytest.approx(per_task.data[0])
+    assert nn.mse_loss([1.0, 3.0], [0.0, 0.0]).item() == 5
+    with pytest.raises(ValueError, match=r"\(5, 1\).*\(5,\)"):
+        nn.mse_loss(np.ones((5, 1)), np.ones(5))
+
+
+def test_cross_entropy():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(4, 5, 3)), rng.integers(0, 3, (4, 5))
+    probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected = -np.log(np.take_along_axis(probabilities, labels[..., None], -1)).mean((-2, -1))
+    np.testing.assert_allclose(nn.cross_entropy(logits, labels).data, expected)
+    assert nn.cross_entropy(logits[0, 0], labels[0, 0]).shape == ()
+    assert nn.cross_entropy([[1e4, 0.0]], [1]).item() == pytest.approx(1e4)
+    assert tg.gradcheck(lambda z: nn.cross_entropy(z, labels).sum(), [logits])
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([0.0, 1.0], "integer"), ([0, 1, 2], r"shape \(2,\)"), ([0, 3], "0 to 3 for 3 classes"), ([-1, 0], "between 0 and 2")],
+)
+def test_cross_entropy_refuses_bad_labels(labels, message):
+    with pytest.raises(ValueError, match=message):
+        nn.cross_entropy(np.zeros((2, 3)), labels)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.MLP([1, 2], "rellu"), "'rellu'.*relu"),
+        (lambda: nn.init_mlp([1, 2], initializer="xavier"), "'xavier'.*glorot"),
+        (lambda: nn.init_mlp([1]), "input and an output"),
+        (lambda: nn.MLP([1]), "input and an output"),
+        (lambda: nn.MLP([1, 0, 1]), "1 or more"),
+    ],
+)
+def test_models_refuse_bad_options(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
