@@ -29,8 +29,8 @@ has to be as good.
 *It asks with ones only.*  A rule that returns ``g * g * y`` in place of ``g * y`` is right whenever ``g`` is 0 or 1.  So after
 all single entries, one random combination of them is compared as well.
 
-*It looks at a lucky point.*  ``x`` and ``x ** 2`` agree at 1, a symmetric matrix equals its transpose, and at a kink every slope
-between left and right is somebody's convention.  Check at random points; no code can do that for you.
+*It looks at a lucky point.*  ``x`` and ``x ** 2`` agree at 1, a symmetric matrix equals its transpose, and at a kink every
+slope between left and right is somebody's convention.  Check at random points; no code can do that for you.
 
 *It stops too early.*  A rule that computes with NumPy gives a right gradient that no longer depends on anything: wrong only
 from the second order on.  That is what :func:`gradgradcheck` is for.
@@ -109,8 +109,8 @@ def gradgradcheck(f, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-3, 
     checked = [label(i, x) for i, x in enumerate(xs) if x.requires_grad]
 
     def gradient(*tensors):
-        xs, gs = tensors[: -len(grad_outputs)], tensors[-len(grad_outputs) :]
-        return pull_back(evaluate(f, xs), xs, gs, create_graph=True)
+        moved, cotangents = tensors[: len(xs)], tensors[len(xs) :]
+        return pull_back(evaluate(f, moved), moved, cotangents, create_graph=True)
 
     return check(gradient, xs + gs, lambda j: f"the gradient by {checked[j]}", eps, atol, rtol, fast_mode, rng)
 
@@ -136,7 +136,7 @@ def check(f, xs, name_of_output, eps, atol, rtol, fast_mode, rng):
             row, column, *values = worst
             (j, output_index), (i, input_index) = rows[row], columns[column]
             u = np.eye(len(rows))[row]
-            cause = likely_cause(f, xs, [outputs[j]], i, one_hot(xs[i], input_index), u, eps, *values)
+            cause = likely_cause(f, xs, [outputs[j]], i, one_hot(xs[i], input_index), u, eps, *values[:2])
             raise GradcheckError(describe(name_of_output(j) + subscript(output_index),
                                           label(i, xs[i]) + subscript(input_index), *values, cause or "a wrong rule"))
 
@@ -148,7 +148,7 @@ def check(f, xs, name_of_output, eps, atol, rtol, fast_mode, rng):
         worst = furthest_off([[np.sum(gradient.data * v)]], [[u @ quotient]], [[np.abs(u) @ error]], atol, rtol)
         if worst:
             _, _, *values = worst
-            cause = likely_cause(f, xs, outputs, i, v, u, eps, *values) or (
+            cause = likely_cause(f, xs, outputs, i, v, u, eps, *values[:2]) or (
                 "a wrong rule; without fast_mode, a check of a smaller input names the entry" if fast_mode else
                 "a rule that is not linear in g, since every entry by itself is right"
             )
@@ -159,17 +159,16 @@ def check(f, xs, name_of_output, eps, atol, rtol, fast_mode, rng):
 
 def pull_back(outputs, xs, cotangents, create_graph=False):
     """What the rules say: the cotangents times the Jacobian, as one gradient for each checked input."""
-    checked = [x for x in xs if x.requires_grad]
+    checked = {i: x for i, x in enumerate(xs) if x.requires_grad}
     try:
-        gradients = autodiff.grad(outputs, checked, cotangents, create_graph, allow_unused=True)
+        gradients = autodiff.grad(outputs, list(checked.values()), cotangents, create_graph, allow_unused=True)
     except RuntimeError as error:
         raise GradcheckError(f"there is no gradient to compare: {error}") from error
-    gradients = [Tensor(np.zeros(x.shape, x.dtype)) if g is None else g for g, x in zip(gradients, checked, strict=True)]
-    for x, g in zip(checked, gradients, strict=True):
-        if (g.shape, g.dtype) != (x.shape, x.dtype):
-            raise GradcheckError(f"the gradient of input {label(xs.index(x), x)} has shape {g.shape} and dtype {g.dtype}, and "
-                                 f"the input itself has shape {x.shape} and dtype {x.dtype}: they must be the same")
-    return gradients
+    for (i, x), g in zip(checked.items(), gradients, strict=True):
+        if g is not None and (g.shape, g.dtype) != (x.shape, x.dtype):
+            raise GradcheckError(f"the gradient by {label(i, x)} has shape {g.shape} and dtype {g.dtype}, and the input itself "
+                                 f"has shape {x.shape} and dtype {x.dtype}: they must be the same")
+    return [Tensor(np.zeros(x.shape, x.dtype)) if g is None else g for x, g in zip(checked.values(), gradients, strict=True)]
 
 
 def difference_quotient(f, xs, i, v, eps):
@@ -205,12 +204,12 @@ def furthest_off(analytic, numerical, error, atol, rtol):
 
 
 def describe(output, x, analytic, numerical, allowed, cause):
-    return (f"the derivative of {output} by {x} is {analytic:.10g} by the rules and {numerical:.10g} by finite differences, and "
-            f"they should be within {allowed:.3g} of each other. Likely cause: {cause}")
+    return (f"the derivative of {output} by {x} is {analytic:.10g} by the rules and {numerical:.10g} by finite differences, "
+            f"and they should be within {allowed:.3g} of each other. Likely cause: {cause}")
 
 
-def likely_cause(f, xs, outputs, i, v, u, eps, analytic, numerical, allowed):
-    """Why the two values differ, where it is not simply a wrong rule."""
+def likely_cause(f, xs, outputs, i, v, u, eps, analytic, numerical):
+    """Why the two values differ; None if nothing speaks against a wrong rule."""
     if not np.isfinite([analytic, numerical]).all():
         return "the function or its derivative is infinite or undefined here, or the rule computes 0 times infinity"
     if xs[i].order not in autodiff.between(outputs, [xs[i]])[1]:
@@ -224,6 +223,7 @@ def likely_cause(f, xs, outputs, i, v, u, eps, analytic, numerical, allowed):
     if np.abs(analytic - numerical) < 0.51 * np.abs(right - left):  # the rule's value lies between the two slopes
         return (f"a kink, with slope {left:.3g} to the left and {right:.3g} to the right, where the derivative is a matter of "
                 "convention")
+    return None
 
 
 # ------------------------------------------------------------------------------------------------------ the arguments

@@ -84,8 +84,8 @@ def divide(x, y):
     return np.divide(x, y)
 
 
-@elementwise(lambda g, out, x, y: quotient(g, y),
-             lambda g, out, x, y: -quotient(quotient(g, y) * x, y))
+@elementwise(lambda g, out, x, y: quotient(g, settled(x, y)),
+             lambda g, out, x, y: -quotient(quotient(g, settled(x, y)) * x, settled(x, y)))
 def quotient(x, y):
     """x / y, except that 0 divided by anything is 0.
 
@@ -93,6 +93,11 @@ def quotient(x, y):
     although the root's own slope at 0 is infinite; plain division would make it 0 / 0 = nan.
     """
     return np.divide(x, y, out=np.zeros(np.broadcast_shapes(x.shape, y.shape), np.result_type(x, y)), where=x != 0)
+
+
+def settled(x, y):
+    """``y``, with infinity where 0 is divided by 0 (or by nan): there the quotient is 0, and stays 0 when differentiated."""
+    return where(not_equal(x, 0) + greater(abs(y), 0), y, np.inf)
 
 
 @elementwise(lambda g, out, x: -g)
@@ -370,7 +375,7 @@ def row_of_ones(n, dtype):
     return np.ones((1, n), dtype)
 
 
-@operation(lambda g, out, x, axes=None: permute_dims(g, None if axes is None else tuple(np.argsort(axes))))
+@operation(lambda g, out, x, axes=None: permute_dims(g, None if axes is None else tuple(np.argsort([a % x.ndim for a in axes]))))
 def permute_dims(x, axes=None):
     """Reorder the axes; without ``axes``, reverse them."""
     return x.transpose(axes)

@@ -140,7 +140,7 @@ class Tensor:
         return bool(self.item())
 
     def __len__(self):
-        return len(self.data)
+        return len(self._data)
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))
