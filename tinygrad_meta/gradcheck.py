@@ -87,14 +87,13 @@ def gradcheck(f, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, fast_mode=False, rng=No
 def gradgradcheck(f, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-3, fast_mode=False, rng=None):
     """Check second derivatives: the gradient, as a function of ``inputs`` and ``grad_outputs``, against finite differences.
 
-    The first derivatives are taken at their word: run :func:`gradcheck` as well.
+    The first derivatives are taken at their word: run :func:`gradcheck` as well.  Parameters, result and error are the same,
+    but for one:
 
     Parameters
     ----------
     grad_outputs : tensor, array, or sequence of them, optional
         What the chain rule starts from, one per output.  Random unless given.
-
-    The other parameters, the result and the error are those of :func:`gradcheck`.
 
     Examples
     --------

@@ -375,10 +375,15 @@ def row_of_ones(n, dtype):
     return np.ones((1, n), dtype)
 
 
-@operation(lambda g, out, x, axes=None: permute_dims(g, None if axes is None else tuple(np.argsort([a % x.ndim for a in axes]))))
+@operation(lambda g, out, x, axes=None: permute_dims(g, None if axes is None else inverse(axes)))
 def permute_dims(x, axes=None):
     """Reorder the axes; without ``axes``, reverse them."""
     return x.transpose(axes)
+
+
+def inverse(axes):
+    """The permutation that puts permuted axes back."""
+    return tuple(np.argsort([axis % len(axes) for axis in axes]).tolist())
 
 
 def swapaxes(x, a, b):
