@@ -16,27 +16,39 @@ import math
 import numpy as np
 
 from .tensor import Tensor, as_tensor
-from .tree import check_alike, leaves, rebuild
+from .tree import check_alike, leaves, rebuild, tree_map
 
 
 class Optimizer:
+    """What optimisers have in common: all parameters are moved at once, as one long vector."""
+
     def __init__(self, step_size):
         if not step_size >= 0:
             raise ValueError(f"the step size must not be negative, and got {step_size}")
         self.step_size = step_size
-        self.state = None  # one list of arrays per running average, one array per parameter
+        self.state = None  # one vector per running average
         self.steps = 0
 
     def step(self, params, grads):
         """The parameters after one step."""
         check_alike(params, grads)
-        arrays = [as_tensor(p).data for p in leaves(params)]
+        old, grads = [as_tensor(p) for p in leaves(params)], [as_tensor(g) for g in leaves(grads)]
+        for p, g in zip(old, grads, strict=True):
+            if p.shape != g.shape:
+                raise ValueError(f"a parameter of shape {p.shape} came with a gradient of shape {g.shape}")
+        x, g = as_vector(old), as_vector(grads)
         self.steps += 1
         if self.state is None:
-            self.state = [[np.zeros_like(a) for a in arrays] for _ in range(self.averages)]
-        new = [Tensor(self.move(i, a, as_tensor(g).data), a.dtype, requires_grad=True, name=getattr(p, "name", None))
-               for i, (p, a, g) in enumerate(zip(leaves(params), arrays, leaves(grads), strict=True))]
+            self.state = [np.zeros_like(x) for _ in range(self.averages)]
+        x, end, new = self.move(x, g), 0, []
+        for p in old:
+            start, end = end, end + p.size
+            new.append(Tensor(x[start:end].reshape(p.shape), p.dtype, requires_grad=True, name=p.name))
         return rebuild(params, new)
+
+
+def as_vector(tensors):
+    return np.concatenate([t.data.reshape(-1) for t in tensors])
 
 
 class SGD(Optimizer):
@@ -48,8 +60,10 @@ class SGD(Optimizer):
         super().__init__(step_size)
         self.momentum = momentum
 
-    def move(self, i, x, g):
-        velocity = self.state[0][i] = self.momentum * self.state[0][i] + g
+    def move(self, x, g):
+        (velocity,) = self.state
+        velocity *= self.momentum
+        velocity += g
         return x - self.step_size * velocity
 
 
@@ -62,15 +76,34 @@ class Adam(Optimizer):
         super().__init__(step_size)
         self.betas, self.eps = betas, eps
 
-    def move(self, i, x, g):
+    def move(self, x, g):
         (beta1, beta2), (mean, square) = self.betas, self.state
-        mean[i] = beta1 * mean[i] + (1 - beta1) * g
-        square[i] = beta2 * square[i] + (1 - beta2) * g * g
-        unbiased_mean = mean[i] / (1 - beta1**self.steps)
-        unbiased_square = square[i] / (1 - beta2**self.steps)
+        mean += (1 - beta1) * (g - mean)
+        square += (1 - beta2) * (g * g - square)
+        unbiased_mean = mean / (1 - beta1**self.steps)
+        unbiased_square = square / (1 - beta2**self.steps)
         return x - self.step_size * unbiased_mean / (np.sqrt(unbiased_square) + self.eps)
 
 
-def cosine_decay(step_size, step, steps):
-    """The step size at step 0, 1, ..., ``steps`` of a half cosine from ``step_size`` down to 0 (Loshchilov, Hutter 2017)."""
-    return step_size * 0.5 * (1 + math.cos(math.pi * step / steps))
+def clip_norm(grads, max_norm):
+    """The same gradients, scaled down together if their common Euclidean norm exceeds ``max_norm`` (Pascanu et al. 2013).
+
+    >>> import tinygrad_meta as tg
+    >>> clip_norm({"x": tg.tensor(3.0), "y": tg.tensor(4.0)}, max_norm=2.5)
+    {'x': Tensor(1.5, dtype=float64), 'y': Tensor(2.0, dtype=float64)}
+    """
+    vector = as_vector(leaves(grads))
+    norm = math.sqrt(np.dot(vector, vector))
+    return grads if norm <= max_norm else tree_map(lambda g: g * (max_norm / norm), grads)
+
+
+def cosine_decay(step_size, step, steps, warmup=0):
+    """The step size at step 0, 1, ..., ``steps`` of a half cosine from ``step_size`` down to 0 (Loshchilov, Hutter 2017).
+
+    Over the first ``warmup`` steps it is held down by a straight line that rises to 1: early gradients are large and Adam's
+    averages of them still rough, and a large first step can be hard to recover from.
+
+    >>> [round(cosine_decay(1.0, step, steps=8, warmup=3), 3) for step in range(9)]
+    [0.25, 0.481, 0.64, 0.691, 0.5, 0.309, 0.146, 0.038, 0.0]
+    """
+    return min(1, (step + 1) / (warmup + 1)) * step_size * 0.5 * (1 + math.cos(math.pi * step / steps))

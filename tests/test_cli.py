@@ -1,0 +1,209 @@
+"""The command line, as a user meets it."""
+
+import json
+import subprocess
+import sys
+
+import matplotlib.image
+import numpy as np
+import pytest
+import tqdm
+
+import tinygrad_meta as tg
+from tinygrad_meta import check, cli
+
+TINY = ["--iterations", "20", "--tasks", "3", "--test-tasks", "5", "--hidden", "6", "--output"]
+METHODS = ["MAML", "first-order", "pre-trained", "random", "oracle"]
+
+
+def run(*words):
+    """The exit code of ``python -m tinygrad_meta`` with these words."""
+    with pytest.raises(SystemExit) as exit:
+        cli.main([str(word) for word in words])
+    return exit.value.code or 0
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+# ---------------------------------------------------------------------------------------------------------- maml
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The output folder of a tiny experiment."""
+    folder = tmp_path_factory.mktemp("results") / "made" / "on the way"
+    assert run("maml", *TINY, folder, "--seed", 3) == 0
+    return folder
+
+
+def test_results_hold_configuration_numbers_and_versions(finished):
+    found = results(finished)
+    assert found["iterations"] == 20 and found["seconds"] > 0
+    assert found["configuration"] == {
+        "paper": False, "shots": 10, "tasks": 3, "test_tasks": 5, "iterations": 20, "inner_steps": 1, "inner_step_size": 0.01,
+        "meta_step_size": 0.02, "schedule": "cosine", "clip": None, "first_order": False, "hidden": [6], "activation": "relu",
+        "initializer": "glorot", "dtype": "float32", "seed": 3,
+    }  # fmt: skip
+    assert found["versions"]["tinygrad_meta"] == tg.__version__ and found["versions"]["numpy"] == np.__version__
+    assert list(found["mean_squared_error"]) == METHODS
+    for method, numbers in found["mean_squared_error"].items():
+        for name in ("mean", "interval", "median", "diverged"):
+            assert len(numbers[name]) == (1 if method == "oracle" else 11)
+            assert all(value >= 0 for value in numbers[name])
+
+
+@pytest.mark.parametrize("name", ["errors.png", "predictions.png"])
+def test_pictures_show_something(finished, name):
+    picture = matplotlib.image.imread(finished / name)[..., :3]
+    colors = np.unique(picture.reshape(-1, 3).round(1), axis=0)
+    assert min(picture.shape[:2]) > 500 and len(colors) > 20
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_one_others(finished, tmp_path):
+    for seed, same in [(3, True), (4, False)]:
+        run("maml", *TINY, tmp_path, "--seed", seed)
+        assert (results(tmp_path)["mean_squared_error"] == results(finished)["mean_squared_error"]) is same
+
+
+def test_the_table_and_the_progress_bar_are_printed(tmp_path, capsys):
+    run(*TINY, tmp_path)  # maml is the command unless another is given
+    printed = capsys.readouterr()
+    rows = {line.split()[0]: line for line in printed.out.splitlines() if "±" in line}
+    assert METHODS == list(rows) and rows["MAML"].count("±") == 4 and rows["oracle"].count("±") == 1
+    assert "MAML 0.67, 0.38, 0.35" in printed.out and str(tmp_path) in printed.out
+    assert "20/20" in printed.err and "MAML loss" in printed.err
+
+
+def test_first_order_leaves_second_derivatives_out(tmp_path, capsys):
+    run(*TINY, tmp_path, "--first-order")
+    assert list(results(tmp_path)["mean_squared_error"]) == METHODS[1:]
+    assert "first-order loss" in capsys.readouterr().err
+
+
+def test_every_option_of_the_protocol_is_taken(tmp_path):
+    options = "--shots 3 --inner-steps 2 --inner-step-size 0.02 --meta-step-size 0.001 --schedule constant --clip 5 " \
+              "--hidden 4 4 --activation tanh --initializer he --dtype float64"
+    assert run(*TINY, tmp_path, *options.split()) == 0
+    assert results(tmp_path)["configuration"] | {
+        "shots": 3, "inner_steps": 2, "inner_step_size": 0.02, "meta_step_size": 0.001, "schedule": "constant", "clip": 5.0,
+        "hidden": [4, 4], "activation": "tanh", "initializer": "he", "dtype": "float64",
+    } == results(tmp_path)["configuration"]  # fmt: skip
+
+
+def test_paper_sets_the_protocol_and_other_options_still_apply(tmp_path):
+    run("maml", "--paper", *TINY, tmp_path)
+    configuration = results(tmp_path)["configuration"]
+    assert (configuration["meta_step_size"], configuration["schedule"]) == (0.001, "constant")
+    assert configuration["iterations"] == 20
+    assert cli.PAPER["iterations"] == 70_000
+
+
+def test_ctrl_c_reports_on_what_has_been_trained(tmp_path, monkeypatch, capsys):
+    class Interrupted(tqdm.tqdm):
+        def update(self):
+            super().update()
+            if self.n == 7:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(tqdm, "tqdm", Interrupted)
+    assert run(*TINY, tmp_path) == 0
+    assert results(tmp_path)["iterations"] == 7
+    assert "Stopped after 7 of 20 iterations" in capsys.readouterr().out
+    assert (tmp_path / "predictions.png").exists()
+
+
+def test_divergence_is_reported_and_is_no_error(tmp_path, capsys):
+    assert run(*TINY, tmp_path, "--meta-step-size", "1e30") == 0
+    assert "infinite" in capsys.readouterr().out
+    assert results(tmp_path)["mean_squared_error"]["MAML"]["mean"][10] is None
+
+
+# ---------------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize("words, sentence", [
+    (["maml", "--shots", "0"], "argument --shots: must be a whole number, 1 or more, and is '0'"),
+    (["--iterations", "many"], "argument --iterations: must be a whole number, 1 or more, and is 'many'"),
+    (["--inner-step-size", "-0.1"], "argument --inner-step-size: must be a number, 0 or more, and is '-0.1'"),
+    (["--meta-step-size", "nan"], "argument --meta-step-size: must be a number, 0 or more, and is 'nan'"),
+    (["--hidden", "40", "0"], "argument --hidden: must be a whole number, 1 or more, and is '0'"),
+    (["--dtype", "int8"], "argument --dtype: invalid choice: 'int8'"),
+    (["--unknown"], "unrecognized arguments: --unknown"),
+    (["train"], "invalid choice: 'train'"),
+    (["graph", "--x1", "one"], "argument --x1: invalid float value: 'one'"),
+])  # fmt: skip
+def test_a_wrong_option_gets_one_sentence(words, sentence, capsys):
+    assert run(*words) == 2
+    printed = capsys.readouterr()
+    assert sentence in printed.err and printed.err.count("\n") == 1 and not printed.out
+
+
+def test_a_folder_that_cannot_be_written_to_is_an_error_before_training(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert run(*TINY, tmp_path / "file" / "results") == 2
+    printed = capsys.readouterr().err
+    assert "argument --output: cannot write to" in printed and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["maml"], ["graph"], ["check"]])
+def test_help_teaches(words, capsys):
+    assert run(*words, "--help") == 0
+    assert len(capsys.readouterr().out) > 200
+
+
+# ------------------------------------------------------------------------------------------------- the other commands
+
+
+def test_graph_prints_the_slides_table(capsys):
+    assert run("graph", "--x1", 2, "--x2=3") == 0
+    printed = capsys.readouterr().out
+    for line in ["v1 = x1 + x2 = 5", "v2 = x2 + 1 = 4", "v3 = v1 * v2 = 20", "dF/dv3 = 1", "dF/dv1 = dF/dv3 * dv3/dv1 = 4",
+                 "dF/dv2 = dF/dv3 * dv3/dv2 = 5", "dF/dx1 = dF/dv1 * dv1/dx1 = 4",
+                 "dF/dx2 = dF/dv1 * dv1/dx2 + dF/dv2 * dv2/dx2 = 9"]:  # fmt: skip
+        assert f"  {line}\n" in printed
+
+
+def test_trace_shows_functions_attributes_and_arrays():
+    x = tg.tensor([[1.0, 2.0]], requires_grad=True)
+    w = tg.tensor([[3.0], [4.0]], requires_grad=True, name="w")
+    F = tg.sum(tg.relu(x @ w), axis=(0, 1))
+    F.name = "loss"
+    assert tg.graph.trace(F).splitlines() == [
+        "forward", "  leaf1 = [[1., 2.]]", "  w = [[3.], [4.]]", "  v1 = leaf1 @ w = 11", "  v2 = relu(v1) = 11",
+        "  loss = sum(v2, axis=(0, 1)) = 11",
+        "backward", "  dloss/dloss = 1", "  dloss/dv2 = dloss/dloss * dloss/dv2 = 1", "  dloss/dv1 = dloss/dv2 * dv2/dv1 = 1",
+        "  dloss/dw = dloss/dv1 * dv1/dw = [[1.], [2.]]", "  dloss/dleaf1 = dloss/dv1 * dv1/dleaf1 = [[3., 4.]]",
+    ]  # fmt: skip
+
+
+def test_check_has_a_row_for_every_differentiable_operation(capsys):
+    assert run("check") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [name for name, *_ in rows] == [name for name, op in tg.ops.OPERATIONS.items() if op.differentiable]
+    assert max(float(error) for _, *errors in rows for error in errors) < 1e-6
+
+
+def test_check_tells_on_a_wrong_rule(monkeypatch, capsys):
+    monkeypatch.setattr(tg.ops.OPERATIONS["sin"], "rules", (lambda g, out, x: g * tg.cos(x) * 1.001,))
+    assert run("check") == 1
+    printed = capsys.readouterr().out
+    [row] = [line for line in printed.splitlines() if line.startswith("sin ")]
+    assert row.endswith("wrong") and float(row.split()[1]) > 1e-4
+    assert "\nsin: the derivative of" in printed
+
+
+def test_check_errors_are_relative_to_large_derivatives():
+    assert check.worst_error(lambda x: 1e6 * tg.square(x), [np.array([3.0])]) < 1e-6
+
+
+def test_importing_the_package_loads_nothing_but_numpy():
+    heavy = "{'matplotlib', 'tqdm', 'argparse', 'torch'}"
+    code = f"import sys, numpy; before = set(sys.modules); import tinygrad_meta; print(({heavy} & set(sys.modules)) - before)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_the_module_can_be_run():
+    done = subprocess.run([sys.executable, "-m", "tinygrad_meta", "graph"], capture_output=True, text=True, check=True)
+    assert "v3 = v1 * v2 = 20" in done.stdout

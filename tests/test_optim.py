@@ -1,0 +1,71 @@
+"""Optimisers: against PyTorch's, and on structures of parameters."""
+
+import numpy as np
+import pytest
+
+import tinygrad_meta as tg
+from tinygrad_meta.optim import SGD, Adam, clip_norm, cosine_decay
+
+SHAPES = [(2, 3), (1, 3), ()]
+
+
+def arrays(seed, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(shape).astype(dtype) for shape in SHAPES]
+
+
+@pytest.mark.parametrize("dtype, rtol", [("float64", 1e-12), ("float32", 1e-5)])
+@pytest.mark.parametrize("ours, theirs, options", [
+    (SGD(0.1), "SGD", {"lr": 0.1}),
+    (SGD(0.1, momentum=0.9), "SGD", {"lr": 0.1, "momentum": 0.9}),
+    (Adam(0.1), "Adam", {"lr": 0.1}),
+    (Adam(0.1, betas=(0.5, 0.9), eps=1e-3), "Adam", {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3}),
+])  # fmt: skip
+def test_steps_are_those_of_pytorch(ours, theirs, options, dtype, rtol):
+    torch = pytest.importorskip("torch")
+    ours = type(ours)(**{name: value for name, value in vars(ours).items() if name not in ("state", "steps")})
+    params = [tg.tensor(a, requires_grad=True) for a in arrays(0, dtype)]
+    torch_params = [torch.tensor(a, requires_grad=True) for a in arrays(0, dtype)]
+    optimizer = getattr(torch.optim, theirs)(torch_params, **options)
+    for step in range(1, 6):
+        params = ours.step(params, arrays(step, dtype))
+        for p, g in zip(torch_params, arrays(step, dtype), strict=True):
+            p.grad = torch.tensor(g)
+        optimizer.step()
+    for p, q in zip(params, torch_params, strict=True):
+        assert p.dtype == dtype
+        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=rtol)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(), Adam()], ids=["SGD", "Adam"])
+def test_new_parameters_are_built_like_the_old_which_stay_as_they_were(optimizer):
+    old = {"w": [tg.tensor([[1.0, 2.0]], name="w"), tg.tensor(3.0, dtype="float32")], "b": (tg.tensor(4.0),)}
+    new = optimizer.step(old, {"w": [np.ones((1, 2)), 1.0], "b": (-1.0,)})
+    assert new["w"][0].name == "w" and all(p.requires_grad for p in (*new["w"], *new["b"]))
+    assert [p.dtype for p in (*new["w"], *new["b"])] == ["float64", "float32", "float64"]
+    assert (new["w"][0].data < [[1, 2]]).all() and new["w"][1].item() < 3 and new["b"][0].item() > 4
+    np.testing.assert_array_equal(old["w"][0].data, [[1, 2]])
+
+
+def test_gradients_of_another_structure_or_shape_are_refused():
+    params = {"w": tg.tensor([1.0, 2.0])}
+    with pytest.raises(ValueError, match="not built alike"):
+        SGD().step(params, [np.ones(2)])
+    with pytest.raises(ValueError, match=r"a parameter of shape \(2,\) came with a gradient of shape \(1, 2\)"):
+        SGD().step(params, {"w": np.ones((1, 2))})
+    with pytest.raises(ValueError, match="must not be negative, and got -1"):
+        Adam(-1)
+
+
+def test_clipping_scales_all_gradients_together():
+    grads = {"x": tg.tensor([3.0, 0.0]), "y": tg.tensor(4.0)}
+    assert clip_norm(grads, 5.0) is grads
+    clipped = clip_norm(grads, 1.0)
+    np.testing.assert_allclose([*clipped["x"].data, clipped["y"].item()], [0.6, 0, 0.8])
+
+
+def test_the_cosine_starts_at_the_step_size_and_ends_at_zero():
+    np.testing.assert_allclose([cosine_decay(2.0, step, 4) for step in range(5)],
+                               [2, 1 + np.sqrt(0.5), 1, 1 - np.sqrt(0.5), 0], atol=1e-15)
+    assert cosine_decay(2.0, 1, 4, warmup=3) == 0.5 * cosine_decay(2.0, 1, 4)
+    assert cosine_decay(2.0, 3, 4, warmup=3) == cosine_decay(2.0, 3, 4)

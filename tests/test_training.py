@@ -1,0 +1,136 @@
+"""Meta-training, its baselines, and evaluation on new tasks."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import tinygrad_meta as tg
+from tinygrad_meta import meta, nn
+from tinygrad_meta.tree import leaves, rebuild
+
+
+def loss_fn(params, x, y):
+    return nn.mse_loss(nn.mlp(params, x, "tanh"), y)
+
+
+def sample(seed=0, n_tasks=4):
+    return tg.tasks.SineTasks().sample(n_tasks, 5, 5, seed)
+
+
+def init():
+    return nn.init_mlp([1, 8, 8, 1], rng=0)
+
+
+def assert_same(params, expected):
+    for p, q in zip(leaves(params), leaves(expected), strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+
+
+maml = partial(meta.maml_loss, loss_fn, step_size=0.01)
+pooled = partial(meta.pooled_loss, loss_fn)
+
+
+# ------------------------------------------------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize("objective", [maml, partial(maml, first_order=True), partial(maml, steps=3), pooled])
+def test_training_takes_one_adam_step_per_batch(objective):
+    batches, step_sizes, by_hand, optimizer = [sample(0), sample(1), sample(2)], [0.1, 0.01, 0.02], init(), tg.optim.Adam()
+    trained = list(meta.train(objective, init(), batches, step_sizes))
+    for batch, step_size, (params, loss) in zip(batches, step_sizes, trained, strict=True):
+        assert loss == objective(by_hand, batch).item()
+        optimizer.step_size = step_size
+        by_hand = optimizer.step(by_hand, tg.func.grad(objective)(by_hand, batch))
+        assert_same(params, by_hand)
+
+
+def test_training_leaves_its_start_alone_and_is_reproducible():
+    start = init()
+    runs = [list(meta.train(maml, start, [sample(0), sample(1)], [0.1] * 2)) for _ in range(2)]
+    assert_same(start, init())
+    assert_same(runs[0][-1][0], runs[1][-1][0])
+    assert [loss for _, loss in runs[0]] == [loss for _, loss in runs[1]]
+
+
+def test_training_ends_with_its_batches_or_its_step_sizes():
+    assert len(list(meta.train(maml, init(), [sample()] * 2, [0.1] * 3))) == 2
+    assert len(list(meta.train(maml, init(), [sample()] * 3, [0.1] * 2))) == 2
+
+
+def test_a_clipped_meta_gradient_has_the_norm_asked_for(monkeypatch):
+    seen = []
+    monkeypatch.setattr(tg.optim.Adam, "step", lambda self, params, grads: seen.append(grads) or params)
+    for max_norm in (None, 1e6, 0.1):
+        list(meta.train(maml, init(), [sample()], [0.1], max_norm))
+    whole, untouched, clipped = [np.concatenate([g.data.ravel() for g in leaves(grads)]) for grads in seen]
+    np.testing.assert_array_equal(untouched, whole)
+    np.testing.assert_allclose(clipped, 0.1 * whole / np.linalg.norm(whole), rtol=1e-12)
+
+
+def test_meta_training_improves_adaptation_to_new_tasks():
+    tasks, rng, start = tg.tasks.SineTasks(), np.random.default_rng(0), nn.init_mlp([1, 40, 40, 1], rng=0)
+    batches = (tasks.sample(10, 10, 10, rng) for _ in range(200))
+    *_, (params, _) = meta.train(maml, start, batches, [0.01] * 200)
+    before, after = (meta.evaluate(loss_fn, p, tasks.sample(100, 10, 10, 1), 0.01, steps=1).mean(1) for p in (start, params))
+    assert after[1] < 0.6 * after[0] and after[1] < 0.6 * before[1]
+
+
+# ------------------------------------------------------------------------------------------------------- baselines
+
+
+def test_the_pooled_loss_is_the_mean_over_all_points_of_all_tasks():
+    batch, params = sample(), init()
+    points = [(x, y) for x, y in zip(*batch.support, strict=True)] + [(x, y) for x, y in zip(*batch.query, strict=True)]
+    np.testing.assert_allclose(pooled(params, batch).item(), np.mean([loss_fn(params, x, y).item() for x, y in points]))
+
+
+def test_the_oracle_can_compute_the_answer_from_its_inputs():
+    for x, y in (meta.reveal(sample()).support, meta.reveal(sample()).query):
+        np.testing.assert_allclose(x[..., 1:2] * np.sin(x[..., 2:3] + x[..., :1]), y)
+
+
+def test_revealing_amplitude_and_phase_keeps_the_dtype():
+    batch = tg.tasks.SineTasks(dtype="float32").sample(2, 3, 3, 0)
+    assert meta.reveal(batch).support[0].dtype == np.float32
+
+
+def test_the_best_step_size_is_neither_idle_nor_divergent():
+    assert meta.best_step_size(loss_fn, init(), sample(), [0.0, 0.02, 1e6]) == 0.02
+
+
+# ------------------------------------------------------------------------------------------------------ evaluation
+
+
+def test_evaluation_is_the_query_loss_of_each_task_adapted_by_itself():
+    batch, params = sample(), init()
+    errors = meta.evaluate(loss_fn, params, batch, 0.05, steps=3)
+    assert errors.shape == (4, 4)
+    for i in range(4):
+        support, query = ([each[i] for each in pair] for pair in (batch.support, batch.query))
+        for steps in range(4):
+            expected = loss_fn(meta.adapt(loss_fn, params, support, 0.05, steps), *query).item()
+            np.testing.assert_allclose(errors[steps, i], expected, rtol=1e-12)
+
+
+def test_divergence_is_counted_and_quiet():
+    errors = meta.evaluate(loss_fn, init(), sample(), step_size=1e200, steps=10)
+    summary = meta.summarize(errors)
+    assert np.isfinite(summary.mean[0]) and summary.diverged[0] == 0
+    assert summary.mean[-1] == np.inf and summary.diverged[-1] == 4
+
+
+def test_one_diverged_task_leaves_the_median_meaningful():
+    summary = meta.summarize(np.array([[1.0, 2.0, np.inf]]))
+    assert (summary.mean, summary.median, summary.diverged) == (np.inf, 2.0, 1)
+
+
+def test_the_confidence_interval_covers_the_true_mean_95_times_in_100():
+    draws = np.random.default_rng(0).exponential(2.0, (2000, 200))
+    summary = meta.summarize(draws)
+    assert 0.93 < np.mean(np.abs(summary.mean - 2.0) < summary.interval) < 0.96
+
+
+def test_parameters_rebuilt_after_training_have_the_structure_of_the_start():
+    *_, (params, _) = meta.train(lambda p, batch: maml(p["net"], batch), {"net": init()}, [sample()], [0.1])
+    assert rebuild(params, range(6)) == {"net": [(0, 1), (2, 3), (4, 5)]}

@@ -1,0 +1,46 @@
+"""What MAML is compared with: networks trained without regard to adaptation.
+
+*Pre-training* pools the points of all tasks and fits one network to them, the usual way to prepare for fine-tuning.  On sine
+waves the best such function is close to the average wave.  The *oracle* is trained in the same way, but is told each task's
+amplitude and phase as two further inputs: what can be reached when there is nothing left to adapt to.
+"""
+
+import numpy as np
+
+from ..ops import mean
+from .evaluate import evaluate
+
+
+def pooled_loss(loss_fn, params, batch):
+    """The loss of one network on the support and query points of all tasks together.
+
+    >>> import tinygrad_meta as tg
+    >>> batch = tg.tasks.SineTasks().sample(n_tasks=25, n_support=10, n_query=10, rng=0)
+    >>> zero = lambda params, x, y: tg.nn.mse_loss(0 * x, y)
+    >>> np.isclose(pooled_loss(zero, None, batch).item(), np.mean([batch.support[1] ** 2, batch.query[1] ** 2]))
+    np.True_
+    """
+    x, y = (np.concatenate(pair, axis=1) for pair in zip(batch.support, batch.query, strict=True))
+    return mean(loss_fn(params, x, y))
+
+
+def reveal(batch):
+    """The same sine tasks, with every point's inputs being x, amplitude and phase: the oracle's data.
+
+    >>> import tinygrad_meta as tg
+    >>> batch = tg.tasks.SineTasks().sample(n_tasks=25, n_support=10, n_query=10, rng=0)
+    >>> reveal(batch).query[0].shape
+    (25, 10, 3)
+    """
+
+    def with_secrets(x, y):
+        secrets = (np.broadcast_to(secret, x.shape) for secret in (batch.amplitude, batch.phase))
+        return np.concatenate([x, *secrets], axis=-1), y
+
+    return batch._replace(support=with_secrets(*batch.support), query=with_secrets(*batch.query))
+
+
+def best_step_size(loss_fn, params, batch, step_sizes, steps=10):
+    """The step size with the least mean error after ``steps`` steps of adaptation, on tasks set aside for this choice."""
+    errors = [evaluate(loss_fn, params, batch, step_size, steps)[-1].mean() for step_size in step_sizes]
+    return step_sizes[int(np.argmin(errors))]
