@@ -59,7 +59,8 @@ def test_gradients_of_another_structure_or_shape_are_refused():
 
 def test_clipping_scales_all_gradients_together():
     grads = {"x": tg.tensor([3.0, 0.0]), "y": tg.tensor(4.0)}
-    assert clip_norm(grads, 5.0) is grads
+    assert [g.data.tolist() for g in clip_norm(grads, 5.0).values()] == [[3, 0], 4]
+    assert clip_norm({"x": tg.tensor(0.0)}, 1.0)["x"].item() == 0
     clipped = clip_norm(grads, 1.0)
     np.testing.assert_allclose([*clipped["x"].data, clipped["y"].item()], [0.6, 0, 0.8])
 

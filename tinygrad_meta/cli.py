@@ -97,6 +97,7 @@ def parsers():
     option("--initializer", choices=list(INITIALIZERS), default="glorot", help="of the weights (%(default)s)")
     option("--dtype", choices=["float32", "float64"], default="float32", help="of all numbers (%(default)s)")
     option = maml.add_argument_group("run").add_argument
+    option("--eager", action="store_true", help="compute every step anew, instead of recording it once and replaying that")
     option("--seed", type=at_least(0, int), default=0, help="the same seed gives the same numbers (%(default)s)")
     option("--output", type=output_folder, default="results", metavar="FOLDER",
            help="where to save pictures and results.json (%(default)s)")
@@ -186,9 +187,10 @@ def table(errors, step_sizes, args):
 
 
 def cell(mean, interval):
-    if not np.isfinite(mean):
-        return "infinite"
-    return f"{mean:.2f} ± {interval:.2f}" if mean >= 0.1 else f"{mean:.3f} ± {interval:.3f}"
+    if mean >= 100:  # some or all tasks diverged
+        return f"{mean:.1e}"
+    digits = 2 if mean >= 0.1 else 3
+    return f"{mean:.{digits}f} ± {interval:.{digits}f}"
 
 
 def as_lists(summary):

@@ -12,15 +12,20 @@ structure of tensors, and gradients the same structure.
 """
 
 import math
+from itertools import accumulate
 
-import numpy as np
-
+from .autodiff import no_grad
+from .ops import concat, maximum, norm, reshape, sqrt
 from .tensor import Tensor, as_tensor
 from .tree import check_alike, leaves, rebuild, tree_map
 
 
 class Optimizer:
-    """What optimisers have in common: all parameters are moved at once, as one long vector."""
+    """What optimisers have in common: all parameters are moved at once, as one long vector.
+
+    A subclass says how a vector moves (``move``, made of operations, so that it can be compiled) and which numbers it needs
+    that change from step to step (``rates``).
+    """
 
     def __init__(self, step_size):
         if not step_size >= 0:
@@ -36,19 +41,25 @@ class Optimizer:
         for p, g in zip(old, grads, strict=True):
             if p.shape != g.shape:
                 raise ValueError(f"a parameter of shape {p.shape} came with a gradient of shape {g.shape}")
-        x, g = as_vector(old), as_vector(grads)
-        self.steps += 1
-        if self.state is None:
-            self.state = [np.zeros_like(x) for _ in range(self.averages)]
-        x, end, new = self.move(x, g), 0, []
-        for p in old:
-            start, end = end, end + p.size
-            new.append(Tensor(x[start:end].reshape(p.shape), p.dtype, requires_grad=True, name=p.name))
-        return rebuild(params, new)
+        with no_grad():
+            x, g = as_vector(old), as_vector(grads)
+            self.steps += 1
+            if self.state is None:
+                self.state = [0 * x for _ in range(self.averages)]
+            x, self.state = self.move(x, g, self.state, *self.rates(self.steps))
+            parts = split(x, old)
+        return rebuild(params, [Tensor(part, p.dtype, requires_grad=True, name=p.name) for part, p in zip(parts, old, strict=True)])
 
 
 def as_vector(tensors):
-    return np.concatenate([t.data.reshape(-1) for t in tensors])
+    """All entries, one after the other."""
+    return concat([reshape(t, -1) for t in tensors])
+
+
+def split(vector, like):
+    """The opposite: parts of a vector in the shapes of the tensors it was made from."""
+    ends = [0, *accumulate([t.size for t in like])]
+    return [reshape(vector[start:end], t.shape) for start, end, t in zip(ends, ends[1:], like, strict=False)]
 
 
 class SGD(Optimizer):
@@ -60,11 +71,12 @@ class SGD(Optimizer):
         super().__init__(step_size)
         self.momentum = momentum
 
-    def move(self, x, g):
-        (velocity,) = self.state
-        velocity *= self.momentum
-        velocity += g
-        return x - self.step_size * velocity
+    def rates(self, steps):
+        return (self.step_size,)
+
+    def move(self, x, g, state, step_size):
+        velocity = self.momentum * state[0] + g
+        return x - step_size * velocity, [velocity]
 
 
 class Adam(Optimizer):
@@ -76,13 +88,17 @@ class Adam(Optimizer):
         super().__init__(step_size)
         self.betas, self.eps = betas, eps
 
-    def move(self, x, g):
-        (beta1, beta2), (mean, square) = self.betas, self.state
-        mean += (1 - beta1) * (g - mean)
-        square += (1 - beta2) * (g * g - square)
-        unbiased_mean = mean / (1 - beta1**self.steps)
-        unbiased_square = square / (1 - beta2**self.steps)
-        return x - self.step_size * unbiased_mean / (np.sqrt(unbiased_square) + self.eps)
+    def rates(self, steps):
+        """The averages start at 0 and are too small at first; undoing that takes two numbers (end of the paper's section 2)."""
+        beta1, beta2 = self.betas
+        correction = math.sqrt(1 - beta2**steps)
+        return self.step_size * correction / (1 - beta1**steps), self.eps * correction
+
+    def move(self, x, g, state, step_size, eps):
+        mean, mean_square = state
+        mean = mean + (1 - self.betas[0]) * (g - mean)
+        mean_square = mean_square + (1 - self.betas[1]) * (g * g - mean_square)
+        return x - step_size * mean / (sqrt(mean_square) + eps), [mean, mean_square]
 
 
 def clip_norm(grads, max_norm):
@@ -92,9 +108,8 @@ def clip_norm(grads, max_norm):
     >>> clip_norm({"x": tg.tensor(3.0), "y": tg.tensor(4.0)}, max_norm=2.5)
     {'x': Tensor(1.5, dtype=float64), 'y': Tensor(2.0, dtype=float64)}
     """
-    vector = as_vector(leaves(grads))
-    norm = math.sqrt(np.dot(vector, vector))
-    return grads if norm <= max_norm else tree_map(lambda g: g * (max_norm / norm), grads)
+    scale = max_norm / maximum(max_norm, norm(as_vector(leaves(grads))))
+    return tree_map(lambda g: g * scale, grads)
 
 
 def cosine_decay(step_size, step, steps, warmup=0):

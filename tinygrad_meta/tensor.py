@@ -225,7 +225,7 @@ class Primitive:
 
 
 # What a user calls is a function: it computes the value and lets the result remember where it came from.  Of the three below,
-# the first would do.  The others do the same for the usual one and two inputs with fewer steps, because on small arrays the
+# the first would do.  The others do the same for the usual one and two tensors with fewer steps, because on small arrays the
 # time is spent here rather than in NumPy.
 
 
@@ -236,20 +236,24 @@ def call_with_any(op):
     def call(*inputs, **attrs):
         inputs = tuple([as_tensor(x, beside=inputs[0]) for x in inputs])
         value = op.forward(*[x._data for x in inputs], **attrs)
-        return result(value, any([x.requires_grad for x in inputs]) and op.differentiable, op, inputs, attrs)
+        out = result(value, any([x.requires_grad for x in inputs]) and op.differentiable, op, inputs, attrs)
+        for x in inputs:
+            if type(x) is not Tensor:
+                return type(x).made_by(op, inputs, attrs, out)  # a subclass that remembers more: graph/record.py
+        return out
 
     return call
 
 
 def call_with_one(op):
     """The function that applies a primitive to one tensor; attributes may be given by position, as in ``sum(x, 0)``."""
-    forward, differentiable = op.forward, op.differentiable
+    forward, differentiable, call_general = op.forward, op.differentiable, call_with_any(op)
     names = forward.__code__.co_varnames[1 : forward.__code__.co_argcount]
 
     @wraps(forward)
     def call(x, *args, **attrs):
         if type(x) is not Tensor:
-            x = as_tensor(x)
+            return call_general(x, **dict(zip(names, args, strict=False)), **attrs)
         value = forward(x._data, *args, **attrs)
         if args:
             attrs.update(zip(names, args, strict=False))
@@ -260,12 +264,14 @@ def call_with_one(op):
 
 def call_with_two(op):
     """The function that applies a primitive to two tensors."""
-    forward, differentiable = op.forward, op.differentiable
+    forward, differentiable, call_general = op.forward, op.differentiable, call_with_any(op)
 
     @wraps(forward)
     def call(x, y):
         if type(x) is not Tensor or type(y) is not Tensor:
             x, y = as_tensor(x, beside=y), as_tensor(y, beside=x)
+            if not type(x) is type(y) is Tensor:
+                return call_general(x, y)
         requires_grad = (x.requires_grad or y.requires_grad) and differentiable
         return result(forward(x._data, y._data), requires_grad, op, (x, y), NO_ATTRIBUTES)
 

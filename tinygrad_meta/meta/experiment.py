@@ -12,6 +12,7 @@ import numpy as np
 from ..nn import init_mlp, mlp, mse_loss
 from ..optim import cosine_decay
 from ..tasks import SineTasks
+from ..tree import tree_map
 from .baselines import best_step_size, pooled_loss, reveal
 from .evaluate import evaluate, summarize
 from .maml import adapt, maml_loss
@@ -61,6 +62,14 @@ class Experiment:
     def loss_fn(self, params, x, y):
         return mse_loss(mlp(params, x, self.config.activation), y)
 
+    def batches(self, at_once=50):
+        """Batches of tasks without end, drawn many at once: on so little data a call costs more than its numbers."""
+        c = self.config
+        while True:
+            many = self.tasks.sample(at_once * c.tasks, c.shots, c.shots, self.for_training)
+            for i in range(0, at_once * c.tasks, c.tasks):
+                yield tree_map(lambda a, i=i: a[i : i + c.tasks], many)
+
     def train(self, progress):
         """Train all methods side by side; call ``progress`` with the first one's loss after each step.
 
@@ -70,9 +79,8 @@ class Experiment:
         step_sizes = [c.meta_step_size] * c.iterations
         if c.schedule == "cosine":
             step_sizes = [cosine_decay(c.meta_step_size, i, c.iterations, c.iterations // 10) for i in range(c.iterations)]
-        batches = (self.tasks.sample(c.tasks, c.shots, c.shots, self.for_training) for _ in step_sizes)
-        runs = [train(objective, self.params[method], copy, step_sizes, c.clip)
-                for (method, objective), copy in zip(self.objectives.items(), tee(batches, len(self.objectives)), strict=True)]
+        runs = [train(objective, self.params[method], copy, step_sizes, c.clip, c.eager)
+                for (method, objective), copy in zip(self.objectives.items(), tee(self.batches(), len(self.objectives)), strict=True)]
         try:
             for states in zip(*runs, strict=True):
                 self.params.update(zip(self.objectives, [params for params, _ in states], strict=True))

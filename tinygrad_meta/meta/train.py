@@ -4,12 +4,16 @@ The same loop trains everything MAML is compared with.  Only what is minimised d
 :func:`~tinygrad_meta.meta.maml_loss`, for supervised pre-training :func:`~tinygrad_meta.meta.pooled_loss`.
 """
 
-from ..autodiff import grad
-from ..optim import Adam, clip_norm
+import numpy as np
+
+from ..autodiff import grad, no_grad
+from ..graph import compile
+from ..optim import Adam, as_vector, clip_norm, split
 from ..tree import leaves, rebuild
+from .maml import leaf
 
 
-def train(objective, params, batches, step_sizes, max_norm=None):
+def train(objective, params, batches, step_sizes, max_norm=None, eager=False):
     """Meta-train with Adam, one step per batch of tasks, and hand over the parameters after every step.
 
     It is a generator, so that progress bars, learning curves and early stopping are the caller's loop around it.
@@ -26,6 +30,8 @@ def train(objective, params, batches, step_sizes, max_norm=None):
         The paper's beta, one per step.  Training ends with the shorter of the two.
     max_norm : float, optional
         Scale larger meta-gradients down to this Euclidean norm.
+    eager : bool
+        Run ``objective`` anew at every step, instead of recording it once and replaying that.
 
     Yields
     ------
@@ -45,12 +51,26 @@ def train(objective, params, batches, step_sizes, max_norm=None):
     >>> losses[-1] < losses[0]
     True
     """
-    optimizer = Adam()                                                    # line 1 is the caller's: params
-    for batch, step_size in zip(batches, step_sizes, strict=False):       # lines 2 and 3
-        loss = objective(params, batch)                                   # lines 4 to 7
-        gradients = rebuild(params, grad(loss, leaves(params)))           # line 8, and the step below
-        if max_norm is not None:
-            gradients = clip_norm(gradients, max_norm)
+
+    optimizer, start = Adam(), params                                     # line 1 is the caller's: params
+    like = leaves(start)
+
+    def step(theta, averages, batch, rates):
+        """One iteration.  The parameters are parts of one vector, which is what Adam moves."""
+        params = [leaf(part) for part in split(theta, like)]
+        loss = objective(rebuild(start, params), batch)                   # lines 4 to 7
+        gradient = as_vector(grad(loss, params))                          # line 8
+        with no_grad():
+            if max_norm is not None:
+                gradient = clip_norm(gradient, max_norm)
+            theta, averages = optimizer.move(theta, gradient, averages, *rates)
+            return loss, theta, averages, rebuild(start, split(theta, like))
+
+    step = step if eager else compile(step)
+    theta = as_vector(like).detach()
+    averages = [0 * theta, 0 * theta]
+    for i, (batch, step_size) in enumerate(zip(batches, step_sizes, strict=False)):  # lines 2 and 3
         optimizer.step_size = step_size
-        params = optimizer.step(params, gradients)
+        rates = np.array(optimizer.rates(i + 1), theta.dtype)
+        loss, theta, averages, params = step(theta, averages, batch, rates)
         yield params, loss.item()                                         # line 9

@@ -1,0 +1,267 @@
+"""Replaying: record a function once, simplify its graph, give every result a buffer, and run the list of NumPy calls.
+
+    record     run the function once and keep its graph                       record.py
+    simplify   a smaller graph with the same value                            simplify.py
+    order      a list of operations, each after those that it needs           simplify.order
+    allocate   a buffer for each result, used again when the result is dead   Program
+    run        the list, one NumPy call after the other                       Program.__call__
+
+What is saved is everything but the arithmetic: no tensors are made, no rules looked up, no memory is asked for, and what
+cancels is not computed.
+
+>>> import tinygrad_meta as tg
+>>> @tg.compile
+... def gradient(x):
+...     return tg.func.grad(lambda x: tg.sin(x * x))(x)
+>>> gradient(tg.tensor(2.0))
+Tensor(-2.6145744834544478, dtype=float64)
+>>> print(gradient.program)
+"""
+
+import threading
+from functools import partial, update_wrapper
+
+import numpy as np
+
+from ..ops import OPERATIONS, stretched_axes
+from ..tensor import NO_ATTRIBUTES, Tensor, result
+from ..tree import leaves, rebuild
+from .record import Recorded, is_array, record
+from .simplify import PRODUCTS, order, simplify, size
+
+CACHE_SIZE = 16
+
+
+def compile(f, reuse_outputs=False):
+    """A function that does what ``f`` does, recorded once and replayed.
+
+    Parameters
+    ----------
+    f : function
+        Of tensors, arrays and structures of them, made of this package's operations; it may differentiate inside.  It is not
+        run again, so it must do the same whatever the values are.  Arguments that are not arrays (numbers, strings) and
+        captured variables are constants of the recording.
+    reuse_outputs : bool
+        Return arrays that the next call overwrites, instead of new ones.
+
+    Returns
+    -------
+    Compiled
+        To be called like ``f``.  Arguments of other shapes, dtypes or structure are recorded anew.
+    """
+    return Compiled(f, reuse_outputs)
+
+
+class Compiled:
+    """What :func:`compile` returns."""
+
+    def __init__(self, f, reuse_outputs):
+        self.f, self.reuse_outputs = f, reuse_outputs
+        self.programs = {}  # by what the arguments look like; the oldest leaves when there are too many
+        update_wrapper(self, f)
+
+    def __call__(self, *args, **options):
+        given = []
+        key = look((args, options), given)
+        if any([type(x) is Recorded for x in given]):
+            return self.f(*args, **options)  # somebody else is recording, and this becomes part of it
+        if key not in self.programs:
+            self.programs[key] = Program(self.f, args, options)
+            if len(self.programs) > CACHE_SIZE:
+                del self.programs[next(iter(self.programs))]
+        return self.programs[key](given, self.reuse_outputs)
+
+    @property
+    def program(self):
+        """The program that was recorded last.  Print it."""
+        if not self.programs:
+            raise ValueError("nothing has been recorded yet: call the compiled function first")
+        return list(self.programs.values())[-1]
+
+
+def look(part, given):
+    """What a recording depends on: structure, shapes and dtypes, and whatever is no array.  The arrays are added to ``given``."""
+    if isinstance(part, Tensor):
+        given.append(part)
+        return part._data.shape, part._data.dtype, part.requires_grad
+    if isinstance(part, dict):
+        return ("dict", *part, *[look(each, given) for each in part.values()])
+    if isinstance(part, (list, tuple)):
+        return (type(part), *[look(each, given) for each in part])
+    if is_array(part):
+        given.append(part)
+        return part.shape, part.dtype
+    return type(part), part
+
+
+class Program:
+    """A list of NumPy calls, and the buffers that they read and write."""
+
+    def __init__(self, f, args, options):
+        self.name = getattr(f, "__name__", "function")
+        self.input_nodes, outputs, self.returned = record(f, args, options)
+        check_repeatable(outputs, record(f, args, options)[1], self.name)
+        self.recorded = [node for node in order(outputs) if node.op]
+        outputs = simplify(outputs)
+        self.nodes = order(outputs)
+        self.arrays, self.owner = allocate(self.nodes, self.input_nodes, outputs)
+        self.inputs, self.outputs = ([self.arrays[node] for node in nodes] for nodes in (self.input_nodes, outputs))
+        self.instructions = [instruction(node, [self.arrays[x] for x in node.inputs], self.arrays[node])
+                             for node in self.nodes if node.op and self.owner[node] is node]
+        self.lock = threading.Lock()
+
+    def __call__(self, given, reuse_outputs=False):
+        with self.lock:  # the buffers serve one call at a time
+            for buffer, x in zip(self.inputs, given, strict=True):
+                np.copyto(buffer, x._data if isinstance(x, Tensor) else x)
+            for run in self.instructions:
+                run()
+            values = self.outputs if reuse_outputs else [array.copy() for array in self.outputs]
+        tensors = iter([result(value, False, None, (), NO_ATTRIBUTES) for value in values])
+        return rebuild(self.returned, [next(tensors) if isinstance(leaf, Tensor) else leaf for leaf in leaves(self.returned)])
+
+    def __repr__(self):
+        return text_of(self)
+
+
+def check_repeatable(outputs, again, name):
+    """Random numbers, the time and the like would be recorded as constants, and come out the same at every call."""
+    for node, other in zip(order(outputs), order(again), strict=False):
+        if node.kind != other.kind or node.value is not None and not np.array_equal(node.value, other.value, equal_nan=True):
+            raise ValueError(f"{name} does not do the same twice: something in it changes from call to call, such as random "
+                             "numbers. Draw them outside and pass them in as arguments")
+
+
+# Allocate.  Views (a reshape, a transpose, a broadcast, a slice) are made once, here, and cost nothing when the program runs.
+
+VIEWS = {"identity", "reshape", "broadcast_to", "permute_dims", "getitem"}
+
+
+def allocate(nodes, inputs, outputs):
+    """An array for every node, none of which is written to while anybody still needs what it holds."""
+    arrays, owner = lay_out(nodes, inputs, lambda node, position: np.empty(node.shape, node.dtype))
+    last_use = {owner[x]: position for position, node in enumerate(nodes) for x in node.inputs}
+    last_use |= {owner[x]: len(nodes) for x in outputs}
+    free, held = [], {}
+
+    def from_pool(node, position):
+        dying = [x for x in dict.fromkeys([owner[x] for x in node.inputs]) if last_use[x] == position and x in held]
+        # An elementwise operation may write over an input that it is the last to read, if it reads it entry by entry.
+        overwritten = [x for x in dying if node.kind in UFUNCS and (x.shape, x.dtype) == (node.shape, node.dtype)
+                       and all([y is x for y in node.inputs if owner[y] is x])]
+        free.extend([held.pop(x) for x in overwritten])
+        held[node] = take_buffer(free, node)
+        free.extend([held.pop(x) for x in dying if x not in overwritten])
+        return in_shape_of(node, held[node])
+
+    return lay_out(nodes, inputs, from_pool)
+
+
+def lay_out(nodes, inputs, storage):
+    """Arrays for all nodes, and for each the node in whose array its value lies: another one if it is a view."""
+    arrays = {x: np.empty(x.shape, x.dtype) for x in inputs}
+    owner = {x: x for x in inputs}
+    for position, node in enumerate(nodes):
+        if node.op is None:
+            arrays.setdefault(node, node.value)
+            owner[node] = node
+        else:
+            arrays[node] = view(node, arrays[node.inputs[0]]) if node.kind in VIEWS else None
+            owner[node] = node if arrays[node] is None else owner[node.inputs[0]]
+            if arrays[node] is None:
+                arrays[node] = storage(node, position)
+    return arrays, owner
+
+
+def view(node, array):
+    value = node.op.forward(array, **node.attrs)
+    return value if np.may_share_memory(value, array) else None
+
+
+def take_buffer(free, node):
+    """The smallest free buffer that is large enough and not far too large, else a new one."""
+    needed = size(node) * node.dtype.itemsize
+    fitting = [i for i, buffer in enumerate(free) if needed <= buffer.nbytes <= 4 * needed]
+    if fitting:
+        return free.pop(min(fitting, key=lambda i: free[i].nbytes))
+    raw = np.empty(needed + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + needed]
+
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+def in_shape_of(node, buffer):
+    return buffer[: size(node) * node.dtype.itemsize].view(node.dtype).reshape(node.shape)
+
+
+# Run.  An instruction is a NumPy function together with the arrays that it reads and the one that it writes.
+
+UFUNCS = {name: getattr(np, name) for name in OPERATIONS if isinstance(getattr(np, name, None), np.ufunc)}
+
+
+def instruction(node, operands, out):
+    kind, attrs = node.kind, node.attrs
+    if kind in UFUNCS:
+        return partial(UFUNCS[kind], *operands, out=out) if kind in ("maximum", "minimum") else partial(UFUNCS[kind], *operands, out)
+    if kind == "relu":
+        return partial(np.maximum, *operands, np.zeros(node.shape, node.dtype), out=out)
+    if kind == "step":
+        return partial(np.greater, *operands, np.zeros((), operands[0].dtype), out)
+    if kind in PRODUCTS:
+        x, y = operands
+        x = x.swapaxes(-1, -2) if kind == "product_tn" else x
+        y = y.swapaxes(-1, -2) if kind == "product_nt" else y
+        return partial(np.matmul, x, y, out=out)
+    if kind == "sum":
+        return partial(np.add.reduce, *operands, out=out, **{"axis": None, **attrs})
+    if kind == "sum_to":
+        return sum_into(out, *operands)
+    if kind == "join":
+        return partial(np.concatenate, operands, out=out, **attrs)
+    return partial(compute_into, out, node.op.forward, operands, attrs)
+
+
+def sum_into(out, x):
+    """Where the sum is over rows, a product with ones does it faster than NumPy's own sum."""
+    axes, columns = stretched_axes(out.shape, x.shape), x.shape[-1:]
+    if x.dtype.kind == "f" and columns and axes == tuple(range(x.ndim - 1)) and x.flags.c_contiguous:
+        return partial(np.matmul, np.ones((1, x.size // columns[0]), x.dtype), x.reshape(-1, *columns), out=out.reshape(1, *columns))
+    kept = out.reshape((1,) * (x.ndim - out.ndim) + out.shape)
+    if x.dtype.kind == "f" and axes == (x.ndim - 2,):
+        return partial(np.matmul, np.ones((1, x.shape[-2]), x.dtype), x, out=kept)
+    return partial(np.add.reduce, x, axis=axes, out=kept, keepdims=True)
+
+
+def compute_into(out, forward, operands, attrs):
+    """For operations that NumPy cannot be told where to write."""
+    np.copyto(out, forward(*operands, **attrs))
+
+
+# Print.
+
+
+def text_of(program):
+    """One line per operation: what it computes, of which type and shape, and where."""
+    names, buffers, lines = {}, {}, []
+    for node in [*program.input_nodes, *program.nodes]:
+        if node in names:
+            continue
+        if node.op is None:
+            constant = node.value is not None
+            names[node] = node.name or f"c{len(names)}"
+            what = names[node]
+            where = "constant " + np.array2string(node.value, threshold=4, precision=6) if constant else "input"
+        else:
+            names[node] = f"v{len(names)}"
+            arguments = [names[x] for x in node.inputs] + [f"{key}={value}" for key, value in node.attrs.items()]
+            what = f"{names[node]} = {node.kind}({', '.join(arguments)})"
+            memory = program.arrays[node].__array_interface__["data"][0]
+            where = (f"buffer {buffers.setdefault(memory, len(buffers))}" if program.owner[node] is node
+                     else f"view of {names[node.inputs[0]]}")
+        lines.append((what, f"{node.dtype} {node.shape}", where))
+    widths = [max([len(line[i]) for line in lines]) for i in range(2)]
+    recorded = len([node for node in program.recorded if node.op])
+    head = f"{program.name}: {recorded} operations recorded, {len(program.instructions)} instructions, {len(buffers)} buffers"
+    return "\n".join([head, *[f"  {what:{widths[0]}}  {kind:{widths[1]}}  {where}" for what, kind, where in lines]])
