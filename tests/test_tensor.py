@@ -156,8 +156,8 @@ def test_indexing():
     array = np.arange(24.0).reshape(2, 3, 4)
     x = tg.tensor(array, requires_grad=True)
     rows = tg.tensor([0, 0, 2])
-    for index in (0, -1, slice(1), (slice(None), 1), (..., None, 2), (slice(None, None, -1), slice(0, 3, 2)), np.array([1, 0, 1]),
-                  array > 3, (0, rows.data), ([0, 1], [2, 2])):  # fmt: skip
+    for index in (0, -1, slice(1), (slice(None), 1), (..., None, 2), (slice(None, None, -1), slice(0, 3, 2)),
+                  np.array([1, 0, 1]), array > 3, (0, rows.data), ([0, 1], [2, 2])):  # fmt: skip
         y = x[index]
         np.testing.assert_array_equal(y.data, array[index])
         expected = np.zeros_like(array)

@@ -47,8 +47,8 @@ class Optimizer:
             if self.state is None:
                 self.state = [0 * x for _ in range(self.averages)]
             x, self.state = self.move(x, g, self.state, *self.rates(self.steps))
-            parts = split(x, old)
-        return rebuild(params, [Tensor(part, p.dtype, requires_grad=True, name=p.name) for part, p in zip(parts, old, strict=True)])
+            new = [Tensor(part, p.dtype, requires_grad=True, name=p.name) for part, p in zip(split(x, old), old, strict=True)]
+        return rebuild(params, new)
 
 
 def as_vector(tensors):

@@ -19,15 +19,18 @@ Tensor(-2.6145744834544478, dtype=float64)
 """
 
 import threading
+from copy import copy
+from dataclasses import replace
 from functools import partial, update_wrapper
+from math import prod
 
 import numpy as np
 
 from ..ops import OPERATIONS, stretched_axes
 from ..tensor import NO_ATTRIBUTES, Tensor, result
 from ..tree import leaves, rebuild
-from .record import Recorded, is_array, record
-from .simplify import PRODUCTS, order, simplify, size
+from .record import OUTPUT, Recorded, is_array, record
+from .simplify import PRODUCTS, frozen, order, simplify, size
 
 CACHE_SIZE = 16
 
@@ -65,11 +68,15 @@ class Compiled:
         key = look((args, options), given)
         if any([type(x) is Recorded for x in given]):
             return self.f(*args, **options)  # somebody else is recording, and this becomes part of it
-        if key not in self.programs:
-            self.programs[key] = Program(self.f, args, options)
+        program = self.programs.get(key)
+        if program is None:
+            program = self.programs[key] = Program(self.f, args, options)
             if len(self.programs) > CACHE_SIZE:
-                del self.programs[next(iter(self.programs))]
-        return self.programs[key](given, self.reuse_outputs)
+                self.programs.pop(next(iter(self.programs)), None)
+        return program(given, self.reuse_outputs)
+
+    def __get__(self, instance, owner):
+        return self if instance is None else partial(self, instance)  # so that methods can be compiled too
 
     @property
     def program(self):
@@ -80,7 +87,7 @@ class Compiled:
 
 
 def look(part, given):
-    """What a recording depends on: structure, shapes and dtypes, and whatever is no array.  The arrays are added to ``given``."""
+    """What a recording depends on: structure, shapes, dtypes, and whatever is no array.  The arrays are added to ``given``."""
     if isinstance(part, Tensor):
         given.append(part)
         return part._data.shape, part._data.dtype, part.requires_grad
@@ -91,7 +98,10 @@ def look(part, given):
     if is_array(part):
         given.append(part)
         return part.shape, part.dtype
-    return type(part), part
+    if part.__hash__ is None:
+        raise TypeError(f"a compiled function takes arrays, structures of them, and constants that can be compared by hash; "
+                        f"this argument is of type {type(part).__name__}")
+    return type(part), repr(part) if isinstance(part, float) else part  # 0.0 and -0.0 are equal, and not the same
 
 
 class Program:
@@ -100,13 +110,16 @@ class Program:
     def __init__(self, f, args, options):
         self.name = getattr(f, "__name__", "function")
         self.input_nodes, outputs, self.returned = record(f, args, options)
-        check_repeatable(outputs, record(f, args, options)[1], self.name)
+        if description(self.input_nodes, outputs, self.returned) != description(*record(f, args, options)):
+            raise ValueError(f"{self.name} does not do the same twice: something in it changes from call to call, such as "
+                             "random numbers. Draw them outside and pass them in as arguments")
         self.recorded = [node for node in order(outputs) if node.op]
         outputs = simplify(outputs)
-        self.nodes = order(outputs)
+        self.nodes = compute_again(order(outputs))
         self.arrays, self.owner = allocate(self.nodes, self.input_nodes, outputs)
         self.inputs, self.outputs = ([self.arrays[node] for node in nodes] for nodes in (self.input_nodes, outputs))
-        self.instructions = [instruction(node, [self.arrays[x] for x in node.inputs], self.arrays[node])
+        zeros = {}
+        self.instructions = [instruction(node, [self.arrays[x] for x in node.inputs], self.arrays[node], zeros)
                              for node in self.nodes if node.op and self.owner[node] is node]
         self.lock = threading.Lock()
 
@@ -118,18 +131,32 @@ class Program:
                 run()
             values = self.outputs if reuse_outputs else [array.copy() for array in self.outputs]
         tensors = iter([result(value, False, None, (), NO_ATTRIBUTES) for value in values])
-        return rebuild(self.returned, [next(tensors) if isinstance(leaf, Tensor) else leaf for leaf in leaves(self.returned)])
+        return rebuild(self.returned, [next(tensors) if leaf is OUTPUT else copy(leaf) for leaf in leaves(self.returned)])
 
     def __repr__(self):
         return text_of(self)
 
 
-def check_repeatable(outputs, again, name):
-    """Random numbers, the time and the like would be recorded as constants, and come out the same at every call."""
-    for node, other in zip(order(outputs), order(again), strict=False):
-        if node.kind != other.kind or node.value is not None and not np.array_equal(node.value, other.value, equal_nan=True):
-            raise ValueError(f"{name} does not do the same twice: something in it changes from call to call, such as random "
-                             "numbers. Draw them outside and pass them in as arguments")
+def description(inputs, outputs, returned):
+    """A graph as something that can be compared.  What is random or looks at the clock differs when it is recorded again."""
+    position = {node: i for i, node in enumerate([*inputs, *[node for node in order(outputs) if node not in inputs]])}
+    nodes = [(node.kind, [position[x] for x in node.inputs], frozen(node.attrs), frozen(node.value)) for node in position]
+    return nodes, [position[x] for x in outputs], [frozen(leaf) for leaf in leaves(returned)]
+
+
+def compute_again(nodes, distance=100):
+    """Rather than keep the slope of a relu in memory for long, compute it once more where it is needed again."""
+    ordered, last_use, copies = [], {}, {}
+    for position, node in enumerate(nodes):
+        for x in node.inputs:
+            if x.kind == "step":
+                if position - last_use.get(x, position) > distance:
+                    copies[x] = replace(x)
+                    ordered.append(copies[x])
+                last_use[x] = position
+        node.inputs = tuple([copies.get(x, x) for x in node.inputs])
+        ordered.append(node)
+    return ordered
 
 
 # Allocate.  Views (a reshape, a transpose, a broadcast, a slice) are made once, here, and cost nothing when the program runs.
@@ -139,7 +166,8 @@ VIEWS = {"identity", "reshape", "broadcast_to", "permute_dims", "getitem"}
 
 def allocate(nodes, inputs, outputs):
     """An array for every node, none of which is written to while anybody still needs what it holds."""
-    arrays, owner = lay_out(nodes, inputs, lambda node, position: np.empty(node.shape, node.dtype))
+    scratch = np.empty(max([size(node) * node.dtype.itemsize for node in [*inputs, *nodes]], default=0), np.uint8)
+    _, owner = lay_out(nodes, inputs, lambda node, position: in_shape_of(node, scratch))
     last_use = {owner[x]: position for position, node in enumerate(nodes) for x in node.inputs}
     last_use |= {owner[x]: len(nodes) for x in outputs}
     free, held = [], {}
@@ -201,12 +229,13 @@ def in_shape_of(node, buffer):
 UFUNCS = {name: getattr(np, name) for name in OPERATIONS if isinstance(getattr(np, name, None), np.ufunc)}
 
 
-def instruction(node, operands, out):
+def instruction(node, operands, out, zeros):
     kind, attrs = node.kind, node.attrs
     if kind in UFUNCS:
-        return partial(UFUNCS[kind], *operands, out=out) if kind in ("maximum", "minimum") else partial(UFUNCS[kind], *operands, out)
+        return partial(UFUNCS[kind], *operands, out=out)
     if kind == "relu":
-        return partial(np.maximum, *operands, np.zeros(node.shape, node.dtype), out=out)
+        zero = zeros.setdefault((node.shape, node.dtype), np.zeros(node.shape, node.dtype))  # faster than a single 0
+        return partial(np.maximum, *operands, zero, out=out)
     if kind == "step":
         return partial(np.greater, *operands, np.zeros((), operands[0].dtype), out)
     if kind in PRODUCTS:
@@ -225,9 +254,10 @@ def instruction(node, operands, out):
 
 def sum_into(out, x):
     """Where the sum is over rows, a product with ones does it faster than NumPy's own sum."""
-    axes, columns = stretched_axes(out.shape, x.shape), x.shape[-1:]
-    if x.dtype.kind == "f" and columns and axes == tuple(range(x.ndim - 1)) and x.flags.c_contiguous:
-        return partial(np.matmul, np.ones((1, x.size // columns[0]), x.dtype), x.reshape(-1, *columns), out=out.reshape(1, *columns))
+    axes = stretched_axes(out.shape, x.shape)
+    if x.dtype.kind == "f" and x.ndim and axes == tuple(range(x.ndim - 1)) and x.flags.c_contiguous:
+        rows, columns = prod(x.shape[:-1]), x.shape[-1]
+        return partial(np.matmul, np.ones((1, rows), x.dtype), x.reshape(rows, columns), out=out.reshape(1, columns))
     kept = out.reshape((1,) * (x.ndim - out.ndim) + out.shape)
     if x.dtype.kind == "f" and axes == (x.ndim - 2,):
         return partial(np.matmul, np.ones((1, x.shape[-2]), x.dtype), x, out=kept)

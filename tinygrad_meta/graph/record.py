@@ -13,8 +13,8 @@ import numpy as np
 
 from ..autodiff import no_grad
 from ..ops import identity
-from ..tensor import Primitive, Tensor, as_tensor
-from ..tree import leaves, rebuild
+from ..tensor import NO_ATTRIBUTES, Primitive, Tensor, as_tensor, result
+from ..tree import leaves, rebuild, tree_map
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -38,9 +38,9 @@ class Node:
 
 
 class Recorded(Tensor):
-    """A tensor inside a function that is being recorded."""
+    """A tensor inside a function that is being recorded.  Its ``origin`` is (operation, inputs, attributes), always."""
 
-    __slots__ = ()
+    __slots__ = ("origin",)
 
     def _refuse(self, *args, **options):
         raise TypeError(
@@ -60,11 +60,23 @@ class Recorded(Tensor):
 
     @classmethod
     def made_by(cls, op, inputs, attrs, tensor):
-        """The same tensor, which remembers its origin whatever happens."""
+        """The same tensor, which remembers its origin even where no gradient may be asked of it."""
         out = object.__new__(cls)
-        out._data, out.order, out.name, out.grad = tensor._data, tensor.order, tensor.name, None
-        out.requires_grad, out.op, out.inputs, out.attrs = tensor.requires_grad, op, inputs, attrs
+        for slot in ("_data", "requires_grad", "op", "inputs", "attrs", "order", "grad", "name"):
+            setattr(out, slot, getattr(tensor, slot))
+        out.origin = op, inputs, attrs
         return out
+
+    @classmethod
+    def argument(cls, x):
+        """A tensor or array as an argument of the function: a new leaf."""
+        x = as_tensor(x)
+        leaf = result(x._data, False, None, (), NO_ATTRIBUTES)
+        leaf.requires_grad, leaf.name = x.requires_grad, x.name
+        return cls.made_by(None, (), {}, leaf)
+
+
+OUTPUT = object()  # stands where a tensor stood in what the function returned
 
 
 def record(f, args, options):
@@ -77,22 +89,21 @@ def record(f, args, options):
     outputs : list of Nodes
         One for each tensor in what ``f`` returned.
     returned : structure
-        What ``f`` returned.
+        What ``f`` returned, with ``OUTPUT`` in place of the tensors.
     """
     given = leaves((args, options))
-    recorded = [Recorded.made_by(None, (), {}, as_tensor(x)) if is_array(x) else x for x in given]
+    recorded = [Recorded.argument(x) if is_array(x) else x for x in given]
     args, options = rebuild((args, options), recorded)
     returned = f(*args, **options)
 
-    inputs = [Node(None, (), {}, x.shape, x.dtype, name=x.name or f"input {i}")
-              for i, x in enumerate([x for x in recorded if isinstance(x, Recorded)])]
-    nodes = dict(zip([x.order for x in recorded if isinstance(x, Recorded)], inputs, strict=True))
+    arguments = [x for x in recorded if isinstance(x, Recorded)]
+    inputs = [Node(None, (), {}, x.shape, x.dtype, name=x.name or f"input {i}") for i, x in enumerate(arguments)]
+    nodes = dict(zip([x.order for x in arguments], inputs, strict=True))
     outputs = [t for t in leaves(returned) if isinstance(t, Tensor)]
     for t in history(outputs):
         if t.order not in nodes:
-            parents = tuple([nodes[x.order] for x in t.inputs]) if isinstance(t, Recorded) else ()
-            value = None if isinstance(t, Recorded) else t._data
-            nodes[t.order] = Node(t.op if parents else None, parents, t.attrs, t.shape, t.dtype, value, t.name or "")
+            nodes[t.order] = node_of(t, nodes)
+    returned = tree_map(lambda leaf: OUTPUT if isinstance(leaf, Tensor) else leaf, returned)
     return inputs, [nodes[t.order] for t in outputs], returned
 
 
@@ -103,8 +114,17 @@ def history(tensors):
         t = to_visit.pop()
         if t.order not in found:
             found[t.order] = t
-            to_visit += t.inputs if isinstance(t, Recorded) else ()
+            to_visit += t.origin[1] if isinstance(t, Recorded) else ()
     return [found[order] for order in sorted(found)]
+
+
+def node_of(t, nodes):
+    if not isinstance(t, Recorded):
+        return Node(None, (), {}, t.shape, t.dtype, np.asarray(t._data), t.name or "")
+    op, inputs, attrs = t.origin
+    if op is None:
+        raise TypeError("a compiled function inside another one captured a tensor of the outer one: pass it as an argument")
+    return Node(op, tuple([nodes[x.order] for x in inputs]), attrs, t.shape, t.dtype)
 
 
 def is_array(x):

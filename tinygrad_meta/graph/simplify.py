@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from ..ops import OPERATIONS, broadcast_to, identity, product_tn, sum_to
+from ..ops import OPERATIONS, broadcast_to, identity, product_nt, product_tn, relu, step, sum_to
 from .record import Node
 
 ELEMENTWISE = {name for name, op in OPERATIONS.items() if op.elementwise}
@@ -18,28 +18,34 @@ COMMUTATIVE = {"add", "multiply", "maximum", "minimum", "equal", "not_equal"}
 PRODUCTS = {"product", "product_nt", "product_tn"}
 
 
-def simplify(outputs, rewrites=None):
+def simplify(outputs):
     """Apply all passes until nothing changes."""
-    outputs = rewritten(outputs, SAFE if rewrites is None else rewrites)
-    if rewrites is not None:
-        return outputs
-    candidates = [outputs, rewritten(outputs, SAFE + REORDERING)]
+    outputs = rewritten(outputs, SAFE)
+    candidates = [outputs, *[rewritten(outputs, SAFE + REORDERING[:n]) for n in range(1, len(REORDERING) + 1)]]
     return min(candidates, key=cost)
 
 
 def rewritten(outputs, rewrites):
     """Copy the graph, replacing every node to which a rewrite applies, until none does."""
+    by_kind = {kind: [rewrite for rewrite in rewrites if kind in rewrite.kinds] for kind in OPERATIONS}
     changes = True
     while changes:
         graph, new, changes = Graph(), {}, 0
         for node in order(outputs):
-            new[node] = graph.copy(node, [new[x] for x in node.inputs])
-            for rewrite in rewrites:
-                replacement = rewrite.replace(new[node], graph)
-                if replacement is not None and replacement is not new[node]:
-                    new[node], changes = replacement, changes + 1
+            copy = graph.copy(node, [new[x] for x in node.inputs])
+            for rewrite in by_kind.get(copy.kind, ()) if is_real(copy) else ():
+                replacement = rewrite.replace(copy, graph)
+                if replacement is not None and replacement is not copy and replacement.dtype == copy.dtype:
+                    copy, changes = replacement, changes + 1
+                    break
+            new[node] = copy
         outputs = [new[node] for node in outputs]
     return outputs
+
+
+def is_real(node):
+    """Whether a node is arithmetic on real numbers of one type.  Of integers, which wrap around, the algebra is not true."""
+    return node.dtype.kind == "f" and all([x.dtype == node.dtype for x in node.inputs])
 
 
 def order(outputs):
@@ -61,12 +67,18 @@ class Graph:
 
     def __init__(self):
         self.known = {}
+        self.low_rank = {}  # is it a product through a dimension much smaller than its own, or a sum with such a term?
+        self.absorbs_sum = {}  # is it, or has it a term, of which the sum is as cheap as the thing itself?
 
     def __call__(self, kind, *inputs, **attrs):
         """A new operation: ``graph("multiply", x, 2)``.  Numbers become constants of the other operand's type."""
         dtype = next(x.dtype for x in inputs if isinstance(x, Node))
         inputs = [x if isinstance(x, Node) else self.constant(np.asarray(x, dtype)) for x in inputs]
         return self.build(OPERATIONS[kind], inputs, attrs)
+
+    def find(self, kind, *inputs):
+        """That operation on those inputs, if it is there already."""
+        return self.known.get(key_of(OPERATIONS[kind], inputs, {}))
 
     def copy(self, node, inputs):
         if node.value is not None:
@@ -76,7 +88,7 @@ class Graph:
         return self.build(node.op, inputs, node.attrs, node)
 
     def constant(self, value, name=""):
-        if value.size > 1 and (value == value.flat[0]).all():
+        if value.size > 1 and not name and value.tobytes() == value.flat[0].tobytes() * value.size:
             return self("broadcast_to", self.constant(value.flat[0].reshape(())), shape=value.shape)
         key = ("constant", value.dtype, value.shape, value.tobytes() if value.size < 10_000 else id(value))
         return self.known.setdefault(key, Node(None, (), {}, value.shape, value.dtype, value, name))
@@ -84,14 +96,26 @@ class Graph:
     def build(self, op, inputs, attrs, like=None):
         if op.name in COMMUTATIVE:
             inputs = sorted(inputs, key=lambda x: (x.value is not None, x.number))  # constants last
-        key = (op.name, tuple([id(x) for x in inputs]), frozen(attrs))
+        key = key_of(op, inputs, attrs)
         if key not in self.known:
             if all([x.value is not None for x in inputs]) and op.name != "broadcast_to":
                 self.known[key] = self.constant(np.asarray(op.forward(*[x.value for x in inputs], **attrs)))
             else:
                 shape, dtype = (like.shape, like.dtype) if like else infer(op, inputs, attrs)
                 self.known[key] = Node(op, tuple(inputs), attrs, shape, dtype)
+                self.describe(self.known[key])
         return self.known[key]
+
+    def describe(self, node):
+        is_sum, is_product = node.kind in ("add", "subtract"), node.kind in PRODUCTS
+        self.low_rank[node] = (is_product and 2 * inner_dimension(node) < min(node.shape[-2:])
+                               or is_sum and any([self.low_rank.get(x) for x in node.inputs]))
+        self.absorbs_sum[node] = (node.kind in ("product_tn", "sum_to")
+                                  or is_sum and any([self.absorbs_sum.get(x) for x in node.inputs]))
+
+
+def key_of(op, inputs, attrs):
+    return op.name, tuple([id(x) for x in inputs]), frozen(attrs)
 
 
 def infer(op, inputs, attrs):
@@ -110,7 +134,7 @@ def frozen(value):
     if isinstance(value, dict):
         return tuple([(key, frozen(part)) for key, part in sorted(value.items())])
     if isinstance(value, (tuple, list)):
-        return tuple([frozen(part) for part in value])
+        return (type(value), *[frozen(part) for part in value])
     if isinstance(value, slice):
         return ("slice", value.start, value.stop, value.step)
     if isinstance(value, np.ndarray):
@@ -124,17 +148,18 @@ def frozen(value):
 class Rewrite:
     """One line of algebra.
 
-    ``pattern`` is its name, as a formula; ``replace(node, graph)`` returns the replacement, or None where the pattern does not
-    match; ``case`` is a function of arrays to which it applies, and ``shapes`` are the shapes of those arrays: its test.
+    ``pattern`` is its name, as a formula, and ``kinds`` are the operations that the formula may end with.
+    ``replace(node, graph)`` returns the replacement, or None where the pattern does not match.  ``case`` is a function of
+    arrays to which it applies, and ``shapes`` are the shapes of those arrays: its test.
     """
 
-    def __init__(self, pattern, replace, case, shapes):
-        self.pattern, self.replace, self.case, self.shapes = pattern, replace, case, shapes
+    def __init__(self, kinds, pattern, replace, case, shapes):
+        self.kinds, self.pattern, self.replace, self.case, self.shapes = kinds, pattern, replace, case, shapes
 
 
-def rewrite(group, pattern, case, *shapes):
+def rewrite(group, kinds, pattern, case, *shapes):
     def enter(replace):
-        group.append(Rewrite(pattern, replace, case, shapes))
+        group.append(Rewrite(kinds.split() if isinstance(kinds, str) else kinds, pattern, replace, case, shapes))
         return replace
 
     return enter
@@ -148,6 +173,10 @@ def number(node):
     return node.value.item() if node.value is not None and node.value.size == 1 else None
 
 
+def is_number(node):
+    return number(node) is not None
+
+
 def same(node, replacement, graph):
     """The replacement in the shape of what it replaces."""
     return replacement if replacement.shape == node.shape else graph("broadcast_to", replacement, shape=node.shape)
@@ -156,28 +185,28 @@ def same(node, replacement, graph):
 # Ones, zeros and signs.  (x * 0 stays: it is nan where x is.)
 
 
-@rewrite(SAFE, "x * 1 = x", lambda x: x * 1, (3,))
+@rewrite(SAFE, "multiply divide power", "x * 1 = x", lambda x: x * 1, (3,))
 def times_one(node, graph):
     match node:
         case Node("multiply" | "divide" | "power", [x, c]) if number(c) == 1:
             return same(node, x, graph)
 
 
-@rewrite(SAFE, "x + 0 = x", lambda x: x - 0 + 0, (3,))
+@rewrite(SAFE, "add subtract", "x + 0 = x", lambda x: x - 0 + 0, (3,))
 def plus_zero(node, graph):
     match node:
         case Node("add" | "subtract", [x, c]) if number(c) == 0:
             return same(node, x, graph)
 
 
-@rewrite(SAFE, "--x = x", lambda x: -(-x), (3,))
+@rewrite(SAFE, "negative", "--x = x", lambda x: -(-x), (3,))
 def double_negation(node, graph):
     match node:
         case Node("negative", [Node("negative", [x])]):
             return x
 
 
-@rewrite(SAFE, "x + -y = x - y", lambda x, y: (-y + x) - (-x), (3,), (3,))
+@rewrite(SAFE, "add subtract", "x + -y = x - y", lambda x, y: (-y + x) - (-x), (3,), (3,))
 def add_negative(node, graph):
     match node:
         case Node("add", [x, Node("negative", [y])]) | Node("add", [Node("negative", [y]), x]):
@@ -186,7 +215,7 @@ def add_negative(node, graph):
             return graph("add", x, y)
 
 
-@rewrite(SAFE, "x + x = x * 2", lambda x: x + x, (3,))
+@rewrite(SAFE, "add", "x + x = x * 2", lambda x: x + x, (3,))
 def twice(node, graph):
     match node:
         case Node("add", [x, y]) if x is y:
@@ -196,49 +225,64 @@ def twice(node, graph):
 # Scalar factors are gathered, and kept where the arrays are small.
 
 
-@rewrite(SAFE, "(x * c) * d = x * (c * d)", lambda x: x * 3 * 5, (3,))
+@rewrite(SAFE, "multiply", "(x * c) * d = x * (c * d)", lambda x: x * 3 * 5, (3,))
 def gather_factors(node, graph):
     match node:
         case Node("multiply", [Node("multiply", [x, c]), d]) if None not in (number(c), number(d)) and x.value is None:
             return graph("multiply", x, number(c) * number(d))
 
 
-@rewrite(SAFE, "-(x * c) = x * -c", lambda x: -(x * 3) + (-x) * 5, (3,))
+@rewrite(SAFE, "negative multiply", "-(x * c) = x * -c", lambda x: -(x * 3) + (-x) * 5, (3,))
 def gather_signs(node, graph):
     match node:
-        case Node("negative", [Node("multiply", [x, c])]) | Node("multiply", [Node("negative", [x]), c]) if number(c) is not None:
+        case Node("negative", [Node("multiply", [x, c])]) | Node("multiply", [Node("negative", [x]), c]) if is_number(c):
             return graph("multiply", x, -number(c))
 
 
-@rewrite(SAFE, "sum(x * c) = sum(x) * c", lambda x: sum_to(x * 3, (1, 4)), (3, 4))
+@rewrite(SAFE, "sum_to sum", "sum(x * c) = sum(x) * c", lambda x: sum_to(x * 3, (1, 4)), (3, 4))
 def factor_out_of_sum(node, graph):
     match node:
-        case Node("sum_to" | "sum", [Node("multiply", [x, c])]) if number(c) is not None and x.shape == node.inputs[0].shape:
+        case Node("sum_to" | "sum", [Node("multiply", [x, c])]) if is_number(c) and x.shape == node.inputs[0].shape:
             return graph("multiply", graph(node.kind, x, **node.attrs), number(c))
         case Node("sum_to", [Node("negative", [x])]):
             return graph("negative", graph("sum_to", x, **node.attrs))
 
 
-@rewrite(SAFE, "(x @ y) * c = (x * c) @ y", lambda x, y: (x @ y) * 3, (9, 2), (2, 9))
+@rewrite(SAFE, "multiply negative", "(x @ y) * c = (x * c) @ y, if that is smaller", lambda x, y: (x @ y) * 3, (9, 2), (2, 9))
 def factor_into_product(node, graph):
     match node:
-        case Node("multiply", [Node(kind, [x, y]), c]) if kind in PRODUCTS and number(c) is not None:
-            return scaled_product(kind, x, y, number(c), node, graph)
+        case Node("multiply", [Node(kind, [x, y]), c]) if kind in PRODUCTS and is_number(c):
+            factor = number(c)
         case Node("negative", [Node(kind, [x, y])]) if kind in PRODUCTS:
-            return scaled_product(kind, x, y, -1, node, graph)
-
-
-def scaled_product(kind, x, y, factor, node, graph):
-    if min(size(x), size(y)) < size(node):
-        if size(x) < size(y):
-            return graph(kind, graph("multiply", x, factor), y)
+            factor = -1
+        case _:
+            return None
+    if size(x) <= size(y) and size(x) < size(node):
+        return graph(kind, graph("multiply", x, factor), y)
+    if size(y) < size(node):
         return graph(kind, x, graph("multiply", y, factor))
+
+
+@rewrite(SAFE, PRODUCTS, "(x * c) @ y = (x @ y) * c or x @ (y * c), if that is smaller",
+         lambda x, y: (x * 3) @ y, (2, 9), (9, 2))  # fmt: skip
+def factor_out_of_product(node, graph):
+    match node:
+        case Node(kind, [Node("multiply", [x, c]), y]) if kind in PRODUCTS and is_number(c):
+            if size(node) < size(x):
+                return graph("multiply", graph(kind, x, y), number(c))
+            if size(y) < size(x):
+                return graph(kind, x, graph("multiply", y, number(c)))
+        case Node(kind, [x, Node("multiply", [y, c])]) if kind in PRODUCTS and is_number(c):
+            if size(node) < size(y):
+                return graph("multiply", graph(kind, x, y), number(c))
+            if size(x) < size(y):
+                return graph(kind, graph("multiply", x, number(c)), y)
 
 
 # Shapes: what cancels, and what broadcasting makes unnecessary.
 
 
-@rewrite(SAFE, "identity(x) = x", lambda x: identity(x) + 1, (3,))
+@rewrite(SAFE, "identity constant_in reshape broadcast_to sum_to cast", "identity(x) = x", lambda x: identity(x) + 1, (3,))
 def drop_identity(node, graph):
     match node:
         case Node("identity", [x]) | Node("constant_in", [x, *_]):
@@ -247,7 +291,8 @@ def drop_identity(node, graph):
             return x
 
 
-@rewrite(SAFE, "reshape(reshape(x)) = reshape(x)", lambda x: x.reshape(4, 3).reshape(12), (3, 4))
+@rewrite(SAFE, "reshape broadcast_to sum_to permute_dims", "reshape(reshape(x)) = reshape(x)",
+         lambda x: x.reshape(4, 3).reshape(12), (3, 4))  # fmt: skip
 def merge_shapes(node, graph):
     match node:
         case Node("reshape" | "broadcast_to" | "sum_to" as kind, [Node(inner, [x])]) if kind == inner:
@@ -264,26 +309,35 @@ def axes_of(node):
     return tuple(range(ndim))[::-1] if axes is None else tuple([a % ndim for a in axes])
 
 
-@rewrite(SAFE, "broadcast(x) * y = x * y", lambda x, y: broadcast_to(x, (4, 3)) * y, (3,), (4, 3))
+@rewrite(SAFE, ELEMENTWISE, "broadcast(x) * y = x * y", lambda x, y: broadcast_to(x, (4, 3)) * y, (3,), (4, 3))
 def broadcast_late(node, graph):
     if node.kind in ELEMENTWISE and any([x.kind == "broadcast_to" for x in node.inputs]):
         inputs = [x.inputs[0] if x.kind == "broadcast_to" else x for x in node.inputs]
         return same(node, graph(node.kind, *inputs, **node.attrs), graph)
 
 
-@rewrite(SAFE, "sum_to(broadcast(x)) = x * n", lambda x: sum_to(broadcast_to(x, (4, 3)), (3,)), (3,))
+@rewrite(SAFE, "sum_to sum", "sum_to(broadcast(x)) = x * n", lambda x: sum_to(broadcast_to(x, (4, 3)), (3,)), (3,))
 def sum_of_broadcast(node, graph):
     match node:
-        case Node("sum_to", [Node("broadcast_to", [x])]) if x.shape == node.shape and size(x):
+        case Node("sum_to" | "sum", [stretched]) if not size(stretched):
+            return None
+        case Node("sum_to", [Node("broadcast_to", [x])]) if x.shape == node.shape:
             return graph("multiply", x, size(node.inputs[0]) / size(x))
-        case Node("sum", [Node("broadcast_to", [x])]) if node.shape == () and size(x):
+        case Node("sum", [Node("broadcast_to", [x])]) if node.shape == ():
             return graph("multiply", graph("sum", x), size(node.inputs[0]) / size(x))
+
+
+@rewrite(SAFE, "step", "step(x) = step(relu(x)), if that is there", lambda x: relu(x) * step(x), (3, 4))
+def step_of_relu(node, graph):
+    match node:
+        case Node("step", [x]) if x.kind != "relu" and (y := graph.find("relu", x)):
+            return graph("step", y)
 
 
 # Products.
 
 
-@rewrite(SAFE, "x @ y = x * y, if the inner dimension is 1", lambda x, y: x @ y, (5, 3, 1), (5, 1, 4))
+@rewrite(SAFE, PRODUCTS, "x @ y = x * y, if the inner dimension is 1", lambda x, y: x @ y, (5, 3, 1), (5, 1, 4))
 def outer_product(node, graph):
     match node:
         case Node("product" | "product_nt" | "product_tn" as kind, [x, y]) if inner_dimension(node) == 1:
@@ -292,7 +346,33 @@ def outer_product(node, graph):
             return graph("multiply", x, y)
 
 
-@rewrite(SAFE, "x * a + y * b = [x y] @ [a; b], for columns x, y and rows a, b",
+@rewrite(SAFE, PRODUCTS, "x.T @ y = one product", lambda x, y: x.mT @ y + y.mT @ x.mT.mT, (5, 4, 3), (5, 4, 3))
+def product_of_transpose(node, graph):
+    match node:
+        case Node("product", [x, y]) if is_transpose(x):
+            return graph("product_tn", x.inputs[0], y)
+        case Node("product", [x, y]) if is_transpose(y):
+            return graph("product_nt", x, y.inputs[0])
+        case Node("product_nt", [x, y]) if is_transpose(y):
+            return graph("product", x, y.inputs[0])
+        case Node("product_tn", [x, y]) if is_transpose(x):
+            return graph("product", x.inputs[0], y)
+
+
+def is_transpose(node):
+    ndim = len(node.shape)
+    return node.kind == "permute_dims" and ndim > 1 and axes_of(node) == (*range(ndim - 2), ndim - 1, ndim - 2)
+
+
+@rewrite(SAFE, "product_nt", "x @ y.T = (y @ x.T).T, if that is there",
+         lambda x, y: product_nt(x, y) * 2 + product_nt(y, x).mT, (5, 3, 9), (5, 3, 9))  # fmt: skip
+def transpose_of_product(node, graph):
+    match node:
+        case Node("product_nt", [x, y]) if x.number > y.number and (twin := graph.find("product_nt", y, x)):
+            return transposed(twin, graph)
+
+
+@rewrite(SAFE, "add", "x * a + y * b = [x y] @ [a; b], for columns x, y and rows a, b",
          lambda x, y, a, b: x * a + y * b, (5, 3, 1), (5, 3, 1), (5, 1, 4), (5, 1, 4))  # fmt: skip
 def two_outer_products(node, graph):
     if node.kind != "add" or len(node.shape) < 2:
@@ -314,30 +394,38 @@ def outer_factors(term, node, graph):
     return None, None
 
 
-@rewrite(SAFE, "batches @ w = one large product", lambda x, w: x @ w, (5, 3, 4), (4, 2))
+@rewrite(SAFE, "product product_nt", "batches @ w = one large product", lambda x, w: x @ w, (5, 3, 4), (4, 2))
 def one_large_product(node, graph):
     match node:
         case Node("product" | "product_nt" as kind, [x, y]):
             w = y.inputs[0] if y.kind == "broadcast_to" else y
             if len(x.shape) > 2 and size(w) == w.shape[-1] * w.shape[-2] and x.shape[:-1] == node.shape[:-1]:
-                flat = graph("reshape", x, shape=(-1, x.shape[-1]))
+                flat = rows_of(x, graph)
                 w = graph("reshape", w, shape=w.shape[-2:])
                 return graph("reshape", graph(kind, flat, w), shape=node.shape)
 
 
-@rewrite(SAFE, "sum over batches of x.T @ y = one large product", lambda x, y: sum_to(product_tn(x, y), (4, 2)), (5, 3, 4), (5, 3, 2))
+@rewrite(SAFE, "sum_to", "sum over batches of x.T @ y = one large product",
+         lambda x, y: sum_to(product_tn(x, y), (4, 2)), (5, 3, 4), (5, 3, 2))  # fmt: skip
 def one_large_sum(node, graph):
     match node:
-        case Node("sum_to", [Node("product_tn", [x, y])]) if x.shape[:-1] == y.shape[:-1] and size(node) == x.shape[-1] * y.shape[-1]:
-            x, y = (graph("reshape", z, shape=(-1, z.shape[-1])) for z in (x, y))
-            return graph("reshape", graph("product_tn", x, y), shape=node.shape)
+        case Node("sum_to", [Node("product_tn", [x, y])]) if x.shape[:-1] == y.shape[:-1]:
+            if size(node) != x.shape[-1] * y.shape[-1]:
+                return None
+            return graph("reshape", graph("product_tn", rows_of(x, graph), rows_of(y, graph)), shape=node.shape)
 
 
-# Reordering changes how much work there is, for better or worse.  The graph is simplified with and without these, and the
-# cheaper one is kept.
+def rows_of(x, graph):
+    """All matrices of a batch below each other, as one matrix."""
+    return graph("reshape", x, shape=(prod(x.shape[:-1]), x.shape[-1]))
 
 
-@rewrite(REORDERING, "a @ (b @ c) = (a @ b) @ c", lambda a, b, c: a @ product_tn(b, c), (3, 9), (2, 9), (2, 9))
+# Reordering changes how much work there is, for better or worse.  The graph is simplified without these, with the first, with
+# the first two, with all; the cheapest is kept.
+
+
+@rewrite(REORDERING, "product product_nt", "a @ (b @ c) = (a @ b) @ c",
+         lambda a, b, c: a @ product_tn(b, c), (3, 9), (2, 9), (2, 9))  # fmt: skip
 def reassociate(node, graph):
     match node:
         case Node("product", [a, Node("product_tn", [b, c])]):
@@ -353,32 +441,22 @@ def cheaper(node, replacement, inner):
     return replacement if flops(replacement) + flops(replacement.inputs[0]) < flops(node) + flops(inner) else None
 
 
-@rewrite(REORDERING, "x @ (a - b) = x @ a - x @ b", lambda x, a, b, c: x @ (a - product_tn(b, c)), (3, 9), (9, 9), (2, 9), (2, 9))
-def distribute(node, graph):
-    match node:
-        case Node("product" | "product_nt" as kind, [x, Node("add" | "subtract" as sign, [a, b])]) if low_rank(a) or low_rank(b):
-            if a.shape[-2:] == b.shape[-2:]:
-                return graph(sign, graph(kind, x, a), graph(kind, x, b))
-
-
-def low_rank(node):
-    """Whether a matrix is a product through a dimension much smaller than its own."""
-    if node.kind in ("add", "subtract"):
-        return any([low_rank(x) for x in node.inputs])
-    return node.kind in PRODUCTS and 2 * inner_dimension(node) < min(node.shape[-2:])
-
-
-@rewrite(REORDERING, "sum_to(x + y) = sum_to(x) + sum_to(y)", lambda x, y: sum_to(x + y, (1, 4)), (3, 4), (3, 4))
+@rewrite(REORDERING, "sum_to", "sum_to(x + y) = sum_to(x) + sum_to(y)",
+         lambda x, y: sum_to(product_tn(x, x) + y, (1, 4)), (3, 4), (4, 4))  # fmt: skip
 def distribute_sum(node, graph):
     match node:
         case Node("sum_to", [Node("add" | "subtract" as sign, [x, y])]) if x.shape == y.shape == node.inputs[0].shape:
-            if absorbs_sum(x) or absorbs_sum(y):
+            if graph.absorbs_sum[node.inputs[0]]:
                 return graph(sign, graph("sum_to", x, shape=node.shape), graph("sum_to", y, shape=node.shape))
 
 
-def absorbs_sum(node):
-    """Whether summing a term costs nothing, because it becomes part of what computes it."""
-    return node.kind in ("product_tn", "sum_to") or node.kind in ("add", "subtract") and any([absorbs_sum(x) for x in node.inputs])
+@rewrite(REORDERING, "product product_nt", "x @ (a - b) = x @ a - x @ b",
+         lambda x, a, b, c: x @ (a - product_tn(b, c)), (3, 9), (9, 9), (2, 9), (2, 9))  # fmt: skip
+def distribute(node, graph):
+    match node:
+        case Node("product" | "product_nt" as kind, [x, Node("add" | "subtract" as sign, [a, b]) as matrix]):
+            if graph.low_rank[matrix] and a.shape[-2:] == b.shape[-2:]:
+                return graph(sign, graph(kind, x, a), graph(kind, x, b))
 
 
 def size(node):

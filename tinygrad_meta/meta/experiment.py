@@ -79,8 +79,9 @@ class Experiment:
         step_sizes = [c.meta_step_size] * c.iterations
         if c.schedule == "cosine":
             step_sizes = [cosine_decay(c.meta_step_size, i, c.iterations, c.iterations // 10) for i in range(c.iterations)]
-        runs = [train(objective, self.params[method], copy, step_sizes, c.clip, c.eager)
-                for (method, objective), copy in zip(self.objectives.items(), tee(self.batches(), len(self.objectives)), strict=True)]
+        copies = tee(self.batches(), len(self.objectives))
+        runs = [train(objective, self.params[method], batches, step_sizes, c.clip, c.eager)
+                for (method, objective), batches in zip(self.objectives.items(), copies, strict=True)]
         try:
             for states in zip(*runs, strict=True):
                 self.params.update(zip(self.objectives, [params for params, _ in states], strict=True))

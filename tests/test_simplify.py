@@ -1,0 +1,344 @@
+"""Simplifying: every rewrite and every pass makes the graph smaller, and leaves its value and its derivatives alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from random_graphs import functions, replay
+
+import tinygrad_meta as tg
+from tinygrad_meta import ops
+from tinygrad_meta.graph import simplify as simplify_module
+from tinygrad_meta.graph.record import record
+from tinygrad_meta.graph.simplify import REORDERING, SAFE, Graph, Rewrite, cost, order, rewritten, simplify
+
+
+def graph_of(f, arrays):
+    inputs, outputs, _ = record(f, arrays, {})
+    return inputs, outputs
+
+
+def kinds(outputs):
+    """The operations that are left, in alphabetical order."""
+    return " ".join(sorted([node.kind for node in order(outputs) if node.op]))
+
+
+def kinds_of(f, *shapes, rewrites=None):
+    return kinds(simplify(graph_of(f, numbers(shapes))[1], rewrites))
+
+
+def numbers(shapes, dtype=np.float64):
+    rng = np.random.default_rng(3)
+    return [rng.uniform(0.5, 2, shape).astype(dtype) for shape in shapes]
+
+
+def assert_same_function(inputs, outputs, simplified, arrays):
+    """Equal values, and equal gradients of them all by all inputs."""
+    before, after = (results_and_gradients(inputs, each, arrays) for each in (outputs, simplified))
+    for x, y in zip(before, after, strict=True):
+        assert (x.shape, x.dtype) == (y.shape, y.dtype)
+        np.testing.assert_allclose(y.data, x.data, rtol=1e-9, atol=1e-9)
+
+
+def results_and_gradients(inputs, outputs, arrays):
+    xs = [tg.tensor(x, requires_grad=x.dtype.kind == "f") for x in arrays]
+    out = replay(inputs, outputs, xs)
+    real, floats = [t for t in out if t.requires_grad], [x for x in xs if x.requires_grad]
+    gradients = tg.grad([tg.sum(t * (1 + i)) for i, t in enumerate(real)], floats, allow_unused=True) if real else []
+    return [*out, *[tg.tensor(np.zeros(x.shape)) if g is None else g for g, x in zip(gradients, floats, strict=False)]]
+
+
+# ---------------------------------------------------------------------------------------------------------- rewrites
+
+
+def spy_on(rewrite):
+    """The same rewrite, and a list of what it replaced."""
+    replaced = []
+
+    def replace(node, graph):
+        replacement = rewrite.replace(node, graph)
+        if replacement is not None:
+            replaced.append(node)
+        return replacement
+
+    return Rewrite(rewrite.pattern, replace, rewrite.case, rewrite.shapes), replaced
+
+
+every_rewrite = pytest.mark.parametrize("rewrite", SAFE + REORDERING, ids=lambda rewrite: rewrite.pattern)
+
+
+@every_rewrite
+def test_a_rewrite_applies_to_its_case_and_keeps_value_and_derivatives(rewrite):
+    spy, replaced = spy_on(rewrite)
+    arrays = numbers(rewrite.shapes)
+    inputs, outputs = graph_of(rewrite.case, arrays)
+    simplified = rewritten(outputs, [spy])
+    assert replaced
+    assert_same_function(inputs, outputs, simplified, arrays)
+    assert tg.gradcheck(lambda *xs: replay(inputs, simplified, xs)[0], arrays)
+
+
+@every_rewrite
+def test_a_rewrite_keeps_float32(rewrite):
+    arrays = numbers(rewrite.shapes, np.float32)
+    inputs, outputs = graph_of(rewrite.case, arrays)
+    for node in order(rewritten(outputs, [rewrite])):
+        assert node.dtype == np.float32
+
+
+@every_rewrite
+def test_a_rewrite_is_at_peace_with_all_others(rewrite):
+    """All of them together come to an end, and keep the value."""
+    arrays = numbers(rewrite.shapes)
+    inputs, outputs = graph_of(lambda *xs: rewrite.case(*[tg.sin(x) for x in xs]), arrays)
+    assert_same_function(inputs, outputs, rewritten(outputs, SAFE + REORDERING), arrays)
+
+
+A, B, C = (3,), (3,), (2, 3)  # shapes
+
+BECOMES = [  # what is written, shapes of the inputs, and which operations are left
+    ("1 * x", lambda x: 1 * x, [A], ""),
+    ("x / 1", lambda x: x / 1, [A], ""),
+    ("x ** 1", lambda x: x**1, [A], ""),
+    ("0 + x", lambda x: 0 + x, [A], ""),
+    ("x * ones", lambda x: x * np.ones(3), [A], ""),
+    ("x + zeros of a larger shape", lambda x: x + np.zeros((2, 3)), [A], "broadcast_to"),
+    ("-(-x)", lambda x: -(-x), [A], ""),
+    ("-(-(-x))", lambda x: -(-(-x)), [A], "negative"),
+    ("x - (-y)", lambda x, y: x - (-y), [A, B], "add"),
+    ("(-y) + x", lambda x, y: (-y) + x, [A, B], "subtract"),
+    ("2 * x * 3 / 1 * 4", lambda x: 2 * x * 3 / 1 * 4, [A], "multiply"),
+    ("-(2 * x)", lambda x: -(2 * x), [A], "multiply"),
+    ("x.T.T", lambda x: x.T.T, [C], ""),
+    ("a cycle of three axes, three times", lambda x: cycle(cycle(cycle(x))), [(2, 3, 4)], ""),
+    ("reshaped there and back", lambda x: x.reshape(3, 2).reshape(2, 3), [C], ""),
+    ("stretched twice", lambda x: ops.broadcast_to(ops.broadcast_to(x, (1, 3)), (2, 3)), [A], "broadcast_to"),
+    ("a sum of what was stretched", lambda x: tg.sum(ops.broadcast_to(x, (5,))), [()], "multiply"),
+    ("a column times a row", lambda x, y: x @ y, [(3, 1), (1, 4)], "multiply"),
+    ("a shared matrix", lambda x, w: x @ w, [(5, 3, 4), (4, 2)], "product reshape reshape"),
+]
+
+
+def cycle(x):
+    return tg.permute_dims(x, (1, 2, 0))
+
+
+@pytest.mark.parametrize("f, shapes, left", [row[1:] for row in BECOMES], ids=[row[0] for row in BECOMES])
+def test_what_becomes_of(f, shapes, left):
+    assert kinds_of(f, *shapes) == left
+
+
+LOOKS_ALIKE = [  # what no rewrite may touch: its operations are all left
+    ("x * 2", lambda x: x * 2, [A]),
+    ("x * 0, which is nan where x is", lambda x: x * 0, [A]),
+    ("1 / x", lambda x: 1 / x, [A]),
+    ("1 ** x", lambda x: 1**x, [A]),
+    ("0 - x", lambda x: 0 - x, [A]),
+    ("x - y", lambda x, y: x - y, [A, B]),
+    ("x + 2 + y * 3", lambda x, y: x + 2 + y * 3, [A, B]),
+    ("sum(x * y)", lambda x, y: tg.sum(x * y), [A, B]),
+    ("sum(x) * y", lambda x, y: tg.sum(x) * y, [A, B]),
+    ("rows, then columns", lambda x: tg.sum(tg.exp(tg.sum(x, axis=0))), [C]),
+    ("another cycle of axes", lambda x: cycle(cycle(x)) + 1, [(2, 3, 4)]),
+    ("a product with inner dimension 2", lambda x, y: x @ y, [(3, 2), (2, 4)]),
+    ("a matrix for each", lambda x, y: x @ y, [(5, 3, 4), (5, 4, 2)]),
+    ("whole numbers that wrap around", lambda x: ops.cast(x, np.dtype("int8")) * 100 * 100, [A]),
+    ("whole numbers times 1.5", lambda x: tg.greater(x, 1) * 2.5 * 1.5, [A]),
+]
+
+
+@pytest.mark.parametrize("f, shapes", [row[1:] for row in LOOKS_ALIKE], ids=[row[0] for row in LOOKS_ALIKE])
+def test_what_looks_alike_is_left_alone(f, shapes):
+    arrays = numbers(shapes)
+    inputs, outputs = graph_of(f, arrays)
+    simplified = simplify(outputs)
+    assert_same_function(inputs, outputs, simplified, arrays)
+    if "cycle" not in f.__code__.co_names:
+        assert kinds(simplified) == kinds(outputs)
+
+
+OF_OTHER_TYPES = {  # name -> function of integers, booleans, or float32 and float64, to which a rewrite must not be tempted
+    "int * 2.5 * 1.5": (lambda x: x * 2.5 * 1.5, [np.array([1, 2])]),
+    "int / 1": (lambda x: x / 1, [np.array([1, 2])]),
+    "int * 1.0": (lambda x: x * 1.0, [np.array([1, 2])]),
+    "int + 0.0": (lambda x: x + 0.0, [np.array([1, 2])]),
+    "-(int * 2.5)": (lambda x: -(x * 2.5), [np.array([1, 2])]),
+    "sum(int * 2.5)": (lambda x: tg.sum(x * 2.5), [np.array([1, 2])]),
+    "int8 * 100 * 100": (lambda x: x * 100 * 100, [np.array([1, 2], np.int8)]),
+    "sum(int8 * 100)": (lambda x: tg.sum(x * 100), [np.array([1, 2], np.int8)]),
+    "-(uint8 * 3)": (lambda x: -(x * 3), [np.array([1, 2], np.uint8)]),
+    "bool + bool": (lambda x: x + x, [np.array([True, False])]),
+    "sum of stretched bool": (lambda x: tg.sum_to(ops.broadcast_to(x, (3, 2)), (2,)), [np.array([True, False])]),
+    "float32 * float64": (lambda x: x * tg.tensor(3.0) * tg.tensor(5.0), [np.ones(2, np.float32)]),
+    "(float32 @ float64) * 3": (lambda x, y: (x @ y) * 3, [np.ones((9, 2), np.float32), np.ones((2, 9))]),
+    "float32 column @ float64 row": (lambda x, y: x @ y, [np.ones((3, 1), np.float32), np.ones((1, 3))]),
+}
+
+
+@pytest.mark.parametrize("f, arrays", OF_OTHER_TYPES.values(), ids=OF_OTHER_TYPES)
+def test_values_and_types_of_what_is_not_of_one_floating_type(f, arrays):
+    inputs, outputs = graph_of(f, arrays)
+    expected = f(*[tg.tensor(x) for x in arrays])
+    (actual,) = replay(inputs, simplify(outputs), [tg.tensor(x) for x in arrays])
+    assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_array_equal(actual.data, expected.data)
+
+
+@pytest.mark.parametrize("f, shapes", [
+    (lambda x, w: x @ w, [(2, 3, 0), (0, 4)]),
+    (lambda x, w: x @ w, [(0, 3, 2), (2, 4)]),
+    (lambda x, y: ops.sum_to(ops.product_tn(x, y), (0, 2)), [(5, 3, 0), (5, 3, 2)]),
+    (lambda x: ops.sum_to(ops.broadcast_to(x, (0, 3)), (1, 3)), [(1, 3)]),
+    (lambda x: ops.sum_to(x * 3, (1, 0)), [(4, 0)]),
+])  # fmt: skip
+def test_arrays_without_entries(f, shapes):
+    arrays = [x * np.nan for x in numbers(shapes)]
+    inputs, outputs = graph_of(f, arrays)
+    assert_same_function(inputs, outputs, simplify(outputs), arrays)
+
+
+# ------------------------------------------------------------------------------------------------------------ passes
+
+
+def test_dead_code_is_not_part_of_the_graph():
+    def f(x):
+        tg.exp(x)
+        return tg.sin(x)
+
+    assert kinds_of(f, A, rewrites=[]) == "sin"
+
+
+MERGED = [  # written, and left: without any rewrite
+    ("the same operation on the same input", lambda x, y: tg.sin(x) * tg.exp(tg.sin(x)), "exp multiply sin"),
+    ("operands in either order", lambda x, y: (x * y) / (y * x), "divide multiply"),
+    ("equal constants", lambda x, y: (x + 2) / (x + 2), "add divide"),
+    ("equal arrays", lambda x, y: (x + np.arange(3.0)) / (x + np.arange(3.0)), "add divide"),
+    ("long chains", lambda x, y: tg.exp(tg.sin(x) + y) / tg.exp(y + tg.sin(x)), "add divide exp sin"),
+    ("the gradient's own forward pass", lambda x, y: tg.sin(x).sum() * tg.func.grad(lambda z: tg.sin(z).sum())(x).sum(),
+     "cos identity multiply multiply sin sum sum"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f, left", [row[1:] for row in MERGED[:-1]], ids=[row[0] for row in MERGED[:-1]])
+def test_common_subexpressions_are_computed_once(f, left):
+    assert kinds_of(f, A, B, rewrites=[]) == left
+
+
+NOT_MERGED = [  # pairs that differ in something small; both must be left
+    ("operands in another order", lambda x: (x[0] - x[1], x[1] - x[0])),
+    ("another axis", lambda x: (tg.sum(x, axis=0), tg.sum(x, axis=1))),
+    ("a list is not a tuple as an index", lambda x: (x[[1, 2]], x[1, 2])),
+    ("True is not 1 as an index", lambda x: (x[True], x[1])),
+    ("an index array of another type", lambda x: (x[np.array([True, False, True])], x[np.array([1, 0, 1])])),
+    ("-0.0 is not 0.0", lambda x: (x / 0.0, x / -0.0)),
+    ("nan is not another nan's neighbour", lambda x: (x * np.array([np.nan, 1, 2]), x * np.array([np.nan, 1, 3]))),
+    ("1 as another type", lambda x: (x * np.float32(1), x * 1.0)),
+]
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.parametrize("f", [row[1] for row in NOT_MERGED], ids=[row[0] for row in NOT_MERGED])
+def test_what_only_looks_the_same_is_computed_twice(f):
+    arrays = numbers([(3, 3)])
+    inputs, outputs = graph_of(f, arrays)
+    for simplified in (rewritten(outputs, []), simplify(outputs)):
+        for x, expected in zip(replay(inputs, simplified, [tg.tensor(x) for x in arrays]), f(tg.tensor(arrays[0])), strict=True):
+            np.testing.assert_array_equal(x.data, expected.data)
+
+
+def test_operations_on_constants_are_computed_at_once():
+    graph = Graph()
+    two, three = (graph.constant(np.array(value)) for value in (2.0, 3.0))
+    node = graph("multiply", graph("add", two, three), two)
+    assert node.op is None and node.value == 10
+
+
+@pytest.mark.parametrize("f, expected", [
+    (lambda x: tg.func.grad(lambda y: (3 * y).sum())(x), [3, 3, 3]),
+    (lambda x: tg.func.grad(lambda y: tg.func.grad(lambda z: (z * z).sum())(y).sum())(x), [2, 2, 2]),
+])  # fmt: skip
+def test_a_constant_derivative_takes_no_operation(f, expected):
+    arrays = numbers([A])
+    inputs, outputs = graph_of(f, arrays)
+    simplified = simplify(outputs)
+    assert set(kinds(simplified).split()) <= {"broadcast_to"}
+    np.testing.assert_array_equal(replay(inputs, simplified, arrays)[0].data, expected)
+
+
+def test_reordering_happens_where_it_pays():
+    """h (h' d): two thin products in place of one through a wide matrix, and not the other way round."""
+    f = lambda a, b, c: a @ ops.product_tn(b, c)  # noqa: E731
+    assert kinds_of(f, (10, 40), (10, 40), (10, 40)) == "product product_nt"
+    assert kinds_of(f, (40, 3), (40, 3), (40, 3)) == "product product_tn"
+
+
+@every_rewrite
+def test_simplifying_never_makes_a_graph_dearer(rewrite):
+    _, outputs = graph_of(rewrite.case, numbers(rewrite.shapes))
+    assert cost(simplify(outputs)) <= cost(rewritten(outputs, SAFE)) <= cost(outputs) * 1.2
+
+
+@pytest.mark.parametrize("f", [
+    lambda a, b: fibonacci(a, b, 60),
+    lambda a, b: alternate(a, b, 3000),
+], ids=["many paths", "a long chain"])  # fmt: skip
+def test_large_graphs_are_simplified_in_one_pass_over_their_nodes(f):
+    """Neither time nor depth of recursion may grow with the number of paths through a graph."""
+    arrays = [np.eye(2), np.full((2, 2), 0.5)]
+    inputs, outputs = graph_of(f, arrays)
+    replayed = replay(inputs, simplify(outputs), [tg.tensor(x) for x in arrays])
+    np.testing.assert_allclose(replayed[0].data, f(*[tg.tensor(x) for x in arrays]).data, rtol=1e-9)
+
+
+def fibonacci(a, b, n):
+    x = a
+    for _ in range(n):
+        a, b = b, a + b
+    return x @ b
+
+
+def alternate(a, b, n):
+    x = a
+    for i in range(n):
+        a = a + b if i % 2 else a - b
+    return ops.sum_to(x @ a, (1, 2))
+
+
+# ----------------------------------------------------------------------------------------------------- random graphs
+
+PASSES = {
+    "no rewrites": lambda outputs: rewritten(outputs, []),
+    "safe": lambda outputs: rewritten(outputs, SAFE),
+    "reordering": lambda outputs: rewritten(outputs, REORDERING),
+    "all": lambda outputs: rewritten(outputs, SAFE + REORDERING),
+    "the cheapest": simplify,
+}
+
+
+@settings(max_examples=150, derandomize=True, deadline=None, database=None)
+@given(functions())
+def test_every_pass_keeps_value_and_derivatives_of_random_graphs(f):
+    arrays = f.arrays()
+    inputs, outputs = graph_of(f, arrays)
+    for simplified in [run(outputs) for run in PASSES.values()]:
+        assert_same_function(inputs, outputs, simplified, arrays)
+    assert tg.gradcheck(lambda *xs: replay(inputs, simplified, xs)[0], arrays, atol=1e-4, fast_mode=True)
+
+
+@pytest.mark.parametrize("pattern, wrong", [
+    ("x - y = y - x", lambda node, graph: graph("subtract", *node.inputs[::-1]) if node.kind == "subtract" else None),
+    ("sum_to(x) = sum_to(2 x)", lambda node, graph: graph("multiply", node, 2) if node.kind == "sum_to" and node.shape else None),
+    ("cos(x) = sin(x)", lambda node, graph: graph("sin", *node.inputs) if node.kind == "tanh" else None),
+])  # fmt: skip
+def test_a_wrong_rewrite_would_be_noticed(monkeypatch, pattern, wrong):
+    applied = set()
+
+    def once(node, graph):
+        """Each replacement only once, as a wrong one may otherwise apply to itself for ever."""
+        replacement = None if node.inputs in applied else wrong(node, graph)
+        if replacement is not None:
+            applied.update([node.inputs, replacement.inputs])
+        return replacement
+
+    monkeypatch.setattr(simplify_module, "SAFE", [Rewrite(pattern, once, None, ())])
+    with pytest.raises(AssertionError):
+        test_every_pass_keeps_value_and_derivatives_of_random_graphs()
