@@ -181,7 +181,7 @@ TABLE = [
     Row("identity", lambda x: x, lambda x: x),
     Row("cast", lambda x, dtype: x.astype(dtype), attrs={"dtype": np.dtype(float)}),
     Row("constant_in", lambda x: x, lambda x: x),
-    *[Row("reshape", np.reshape, lambda x, shape: torch.reshape(x, shape), shapes=(before,), attrs={"shape": after})
+    *[Row("reshape", lambda x, shape: np.reshape(x, shape), lambda x, shape: torch.reshape(x, shape), shapes=(before,), attrs={"shape": after})
       for before, after in [((2, 3), (3, 2)), ((2, 3), (-1, 1)), ((), (1, 1)), ((1,), ()), ((0, 3), (3, 0))]],
     *[Row("broadcast_to", np.broadcast_to, lambda x, shape: torch.broadcast_to(x, shape), shapes=(before,),
           attrs={"shape": after})

@@ -1,6 +1,7 @@
 """Random graphs for property tests, and the plainest way to run a graph, which everything faster is compared with."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from hypothesis import strategies as st
@@ -21,66 +22,77 @@ def replay(inputs, outputs, arguments):
     return [values[node] for node in outputs]
 
 
-SHAPES = [(), (3,), (1, 3), (2, 1), (2, 3), (3, 2), (2, 2), (2, 3, 1), (2, 2, 3), (2, 1, 3), (0, 3)]
+FAMILIES = [  # shapes that fit together, by broadcasting or in products
+    [(), (3,), (1, 3), (2, 1), (2, 3), (3, 2), (2, 2, 3), (2, 1, 3), (0, 3)],
+    [(2, 5), (5, 2), (5, 5), (1, 5), (5, 1)],
+    [(3, 2, 5), (3, 5, 2), (3, 5, 5), (3, 1, 5), (3, 2, 1), (5, 5), (1, 5), (2, 5)],
+]
 NUMBERS = [0.0, 1.0, -1.0, 2.0, 0.5, -3.0]
-SMOOTH = ["sin", "tanh", "sigmoid", "negative", "square", "identity"]  # a kink would make finite differences lie
+SMOOTH = ["sin", "tanh", "sigmoid", "negative", "square", "identity"]
+PRODUCTS = ["product", "product_nt", "product_tn"]
+LARGE = 20  # numbers that are larger go through tanh
 
 
 @dataclass
 class RandomFunction:
-    """A straight-line program: each step is applied to results of earlier ones.  Its value is a weighted sum of all of them."""
+    """A straight-line program: each step is applied to results of earlier ones.  The value is a sum over the last three."""
 
     shapes: list
     steps: list  # of (operation, positions of its operands, what else it is called with)
 
     def __call__(self, *xs):
         values = list(xs)
-        for name, positions, attrs in self.steps:
-            values.append(apply(name, [values[i] for i in positions], attrs))
+        for name, positions, options in self.steps:
+            values.append(apply(name, [values[i] for i in positions], options))
         return tg.stack([tg.sum(v) * (0.5 + i) for i, v in enumerate(values[-3:])]).sum()
 
     def arrays(self):
         rng = np.random.default_rng(len(self.steps))
-        return [rng.uniform(-1, 1, shape) for shape in self.shapes]
+        return [np.asarray(rng.uniform(-1, 1, shape)) for shape in self.shapes]
 
 
-def apply(name, operands, attrs):
-    if name in ("times", "plus", "over"):
-        (x,) = operands
-        return {"times": x * attrs, "plus": attrs + x, "over": x / (attrs or 1.0)}[name]
-    if name == "stretched":  # a constant that is the same everywhere
-        return operands[0] * np.full((2, 3), attrs)
+def apply(name, operands, options):
+    x = operands[0]
+    if name in ("times", "plus", "over", "minus"):
+        return {"times": x * options, "plus": options + x, "over": x / (options or 1.0), "minus": x - options}[name]
+    if name == "times constants":
+        return x * np.full(x.shape, options)
     if name == "join":
         return ops.join(*operands, axis=-1)
-    return getattr(ops, name)(*operands, **attrs)
+    return getattr(ops, name)(*operands, **options)
 
 
-def fitting(values):
+def possible_steps(values, shapes):
     """Everything that the operations can do with these values."""
     numbered = list(enumerate(values))
     steps = [(name, [i], {}) for name in SMOOTH for i, _ in numbered]
-    steps += [(name, [i], c) for name in ("times", "plus", "over") for c in NUMBERS for i, _ in numbered]
-    steps += [("permute_dims", [i], {}) for i, x in numbered if x.ndim > 1]
+    # At the kink of relu, finite differences mean nothing.
+    steps += [("relu", [i], {}) for i, x in numbered if np.abs(x).min(initial=1) > 1e-3]
+    steps += [(name, [i], c) for name in ("times", "plus", "over", "minus", "times constants") for c in NUMBERS for i, _ in numbered]
     steps += [("sum", [i], {"axis": axis}) for i, x in numbered for axis in (0, -1) if x.ndim]
     steps += [("getitem", [i], {"index": index}) for i, x in numbered for index in (0, slice(1, None), [1, 0]) if x.ndim and len(x) > 1]
-    steps += [("reshape", [i], {"shape": (*x.shape[::-1],)}) for i, x in numbered if x.ndim > 1]
-    steps += [("broadcast_to", [i], {"shape": shape}) for i, x in numbered for shape in SHAPES if stretches(x.shape, shape)]
-    steps += [("sum_to", [i], {"shape": shape}) for i, x in numbered for shape in SHAPES if stretches(shape, x.shape)]
+    steps += [("reshape", [i], {"shape": x.shape[::-1]}) for i, x in numbered if x.ndim > 1]
+    steps += [("permute_dims", [i], {"axes": axes_swapped(x)}) for i, x in numbered if x.ndim > 1]
+    steps += [("broadcast_to", [i], {"shape": shape}) for i, x in numbered for shape in shapes if stretches(x.shape, shape)]
+    steps += [("sum_to", [i], {"shape": shape}) for i, x in numbered for shape in shapes if stretches(shape, x.shape)]
     for i, x in numbered:
-        if stretches(x.shape, (2, 3)):
-            steps += [("stretched", [i], c) for c in NUMBERS]
         for j, y in numbered:
             if stretches(x.shape, y.shape) or stretches(y.shape, x.shape):
-                steps += [(name, [i, j], {}) for name in ("add", "subtract", "multiply")] * 2
+                steps += [(name, [i, j], {}) for name in ("add", "subtract", "multiply")]
             if x.ndim > 1 and y.ndim > 1:
                 (*_, a, b), (*_, c, d) = x.shape, y.shape
-                matching = {"product": b == c, "product_nt": b == d, "product_tn": a == c}
-                steps += [(name, [i, j], {}) for name in matching if matching[name] and stacks(x.shape, y.shape)] * 3
+                fits = zip(PRODUCTS, (b == c, b == d, a == c), strict=True)
+                steps += [(name, [i, j], {}) for name, fit in fits if fit and stretches(y.shape[:-2], x.shape[:-2])]
                 if x.shape[:-1] == y.shape[:-1]:
                     steps.append(("join", [i, j], {}))
     return steps
 
 
+def axes_swapped(x):
+    return (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
+
+
+@lru_cache(None)
 def stretches(shape, to):
     try:
         return np.broadcast_shapes(shape, to) == to
@@ -88,23 +100,23 @@ def stretches(shape, to):
         return False
 
 
-def stacks(shape, other):
-    return stretches(shape[:-2], other[:-2]) or stretches(other[:-2], shape[:-2])
-
-
 @st.composite
 def functions(draw, max_steps=15):
-    """Random functions of one to three arrays.  They are run while they are drawn, so that every step fits.  No value becomes large."""
-    shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3))
-    function = RandomFunction(shapes, [])
-    values = [np.asarray(x) for x in function.arrays()]
+    """Random functions of one to three arrays.  They are run while they are drawn, so that every step fits."""
+    family = draw(st.sampled_from(FAMILIES))
+    function = RandomFunction(draw(st.lists(st.sampled_from(family), min_size=1, max_size=3)), [])
+    values = function.arrays()
+
+    def take(name, positions, options):
+        function.steps.append((name, positions, options))
+        values.append(apply(name, [tg.tensor(values[i]) for i in positions], options).data)
+
     for _ in range(draw(st.integers(1, max_steps))):
-        steps = fitting(values)
-        name = draw(st.sampled_from(sorted({name for name, *_ in steps})))
-        new = [draw(st.sampled_from([step for step in steps if step[0] == name]))]
-        if name in ("multiply", "square", "product", "times"):
-            new.append(("tanh", [len(values)], {}))
-        for name, positions, attrs in new:
-            function.steps.append((name, positions, attrs))
-            values.append(apply(name, [tg.tensor(values[i]) for i in positions], attrs).data)
+        steps = possible_steps(values, family)
+        names = sorted({name for name, *_ in steps})
+        name = draw(st.sampled_from(names + 2 * [name for name in names if name in PRODUCTS]))
+        newest = [step for step in steps if step[0] == name and len(values) - 1 in step[1]]
+        take(*draw(st.sampled_from(newest or [step for step in steps if step[0] == name])))
+        if np.abs(values[-1]).max(initial=0) > LARGE:
+            take("tanh", [len(values) - 1], {})
     return function

@@ -30,6 +30,8 @@ CASES = [
                                r"MAML +\de-1\d\n"], None),
     ("09_quadratic_task", [rf"{steps} steps +(\S+) +(\S+) +\1 +\2 " for steps in (1, 2, 5)], None),
     ("10_what_create_graph_costs", [r"its gradient +0 ", r"through 20 inner steps +\d+"], None),
+    ("11_from_tape_to_program", [r"F: 3 operations recorded, 3 instructions", r"gradient: \d+ operations recorded, 3 instructions",
+                                 r"as recorded +\d+ +\d+\n", r"Eager and replayed differ by \de-0[678] "], None),
 ]
 
 

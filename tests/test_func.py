@@ -48,6 +48,37 @@ def test_derivatives_of_every_order():
         assert d(0.7).item() == pytest.approx(expected(0.7))
 
 
+@pytest.mark.parametrize(
+    ("derivative", "expected"),
+    [
+        (lambda: tg.func.grad(lambda x: x * tg.func.grad(lambda y: x * y)(2.0))(3.0), 6),
+        (lambda: tg.func.grad(lambda x: tg.func.jvp(tg.sin, (x,), (1.0,))[1])(0.3), -np.sin(0.3)),
+        (lambda: tg.func.grad(lambda t: t * t + tg.func.jvp(tg.sin, (0.3,), (t,))[1])(1.0), 2 + np.cos(0.3)),
+        (lambda: tg.func.grad(lambda v: v * tg.func.hvp(lambda x: x**3, 2.0, v))(5.0), 2 * 5 * 12),
+        (lambda: tg.func.jvp(lambda x: tg.func.jvp(tg.sin, (x,), (1.0,))[1], (0.3,), (1.0,))[1], -np.sin(0.3)),
+        (lambda: tg.func.vjp(lambda x: x, 2.0)[1](1.0)[0], 1),
+        (lambda: tg.func.jvp(tg.sqrt, (0.0,), (1.0,))[1], np.inf),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_transforms_of_transforms(derivative, expected):
+    assert derivative().item() == pytest.approx(expected) and not derivative().requires_grad
+
+
+def test_a_nested_derivative_leaves_nothing_behind():
+    """Or every step of gradient descent on it would hang on to all the steps before."""
+    f = lambda x: x * tg.func.grad(lambda y: x * y * y)(1.0)  # noqa: E731
+    w = tg.tensor(1.0)
+    for _ in range(3):
+        w = w - 0.1 * tg.func.grad(f)(w)
+    assert w.op is None and not w.requires_grad
+
+
+def test_jvp_of_a_result_with_a_constant_part():
+    _, tangent = tg.func.jvp(lambda x: {"a": x * 2, "b": tg.tensor(3.0)}, (1.0,), (1.0,))
+    assert (tangent["a"].item(), tangent["b"].item()) == (2, 0)
+
+
 def test_a_constant_derivative_has_derivative_zero():
     cube = lambda x: x * x * x  # noqa: E731
     fourth = tg.func.grad(tg.func.grad(tg.func.grad(tg.func.grad(cube))))

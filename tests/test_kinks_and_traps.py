@@ -153,3 +153,18 @@ def test_second_derivatives_of_softmax_at_large_logits():
     H = tg.func.hessian(lambda x: tg.softmax(x)[0])(np.array(LOGITS)).data
     e = np.eye(4)[0]
     np.testing.assert_allclose(H, P[0] * (np.outer(e - P, e - P) - np.diag(P) + np.outer(P, P)), atol=1e-12)
+
+
+@pytest.mark.parametrize(("subscripts", "shapes"), [("ij,jk->ik", [(2, 1), (3, 4)]), ("ij,jk->ik", [(2, 3), (1, 4)]),
+                                                    ("ij,ij->", [(2, 3), (1, 3)]), ("ii,i->i", [(3, 3), (1,)])])  # fmt: skip
+def test_einsum_stretches_axes_of_length_one(subscripts, shapes):
+    arrays = [np.random.default_rng(i).random(shape) for i, shape in enumerate(shapes)]
+    f = lambda *operands: tg.einsum(subscripts, *operands)  # noqa: E731
+    np.testing.assert_allclose(f(*arrays).data, np.einsum(subscripts, *arrays))
+    assert tg.gradcheck(f, arrays) and tg.gradgradcheck(f, arrays)
+
+
+def test_norm_and_std_of_numbers_whose_squares_vanish():
+    for f, values in ((tg.norm, [1e-23, 1e-23]), (tg.std, [0, 1e-24])):
+        x = tg.tensor(values, "float32", requires_grad=True)
+        assert np.isfinite(tg.grad(f(x), x)[0].data).all()

@@ -116,16 +116,27 @@ def test_all_tasks_at_once_equals_one_task_after_the_other(steps, first_order):
         np.testing.assert_allclose(a.data, b.data, rtol=1e-10, atol=1e-14)
 
 
-def test_adapt_takes_one_task_a_batch_or_parameters_that_are_per_task_already():
+def test_adapt_takes_one_task_or_a_batch():
     params, loss_fn = network()
     batch = adapt(loss_fn, params, BATCH.support, ALPHA, steps=2)
     for i in range(3):
         single = adapt(loss_fn, params, [a[i] for a in BATCH.support], ALPHA, steps=2)
         for b, s in zip(leaves(batch), leaves(single), strict=True):
             np.testing.assert_allclose(b.data[i], s.data, rtol=1e-10)
-    one_more = adapt(loss_fn, adapt(loss_fn, params, BATCH.support, ALPHA), BATCH.support, ALPHA)
-    for a, b in zip(leaves(one_more), leaves(batch), strict=True):
-        np.testing.assert_allclose(a.data, b.data, rtol=1e-12)
+
+
+def test_every_task_gets_its_own_copy_even_if_shapes_suggest_that_it_has_one():
+    """Two tasks, and parameters whose first axis has length 2 by coincidence."""
+    w, x, y = tg.tensor([[1.0], [1.0]]), np.array([[[1.0, 0.0]], [[0.0, 1.0]]]), np.zeros((2, 1, 1))
+    adapted = adapt(lambda p, x, y: nn.mse_loss(x @ p, y), w, (x, y), step_size=0.5)
+    assert adapted.data[..., 0].tolist() == [[0, 1], [1, 0]]
+
+
+def test_a_loss_that_averages_over_tasks_is_refused():
+    """It would make the inner steps too small by the number of tasks."""
+    params, _ = network()
+    with pytest.raises(ValueError, match=r"one loss per task, of shape \(3,\), and returned shape \(\)"):
+        maml_loss(lambda p, x, y: tg.mean((nn.mlp(p, x) - y) ** 2), params, BATCH, ALPHA)
 
 
 def test_adapt_takes_plain_arrays_and_zero_steps():

@@ -78,6 +78,25 @@ def test_modules_nest():
     assert nn.functional_call(model, off, [[1.0, 2.0]]).data.tolist() == [[1, 2]]
 
 
+def test_tensors_are_found_in_lists_tuples_and_dicts_and_tied_ones_once():
+    class Holder(nn.Module):
+        def __init__(self):
+            first = nn.Linear(1, 1, rng=0)
+            self.layers, self.tied = (first, nn.Linear(1, 1, rng=1)), first
+            self.scales = {"a": [tg.tensor(2.0, requires_grad=True)]}
+
+        def forward(self, x):
+            return self.tied(self.layers[1](self.layers[0](x))) * self.scales["a"][0]
+
+    model = Holder()
+    names = ["layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias", "scales.a.0"]
+    assert list(model.named_parameters()) == names
+    assert nn.functional_call(model, {"layers.0.weight": tg.tensor([[0.0]])}, [[1.0]]).item() == 0, "both uses are replaced"
+    before = model([[1.0]]).item()
+    model.load_state_dict(model.state_dict() | {"scales.a.0": np.array(4.0)})
+    assert model([[1.0]]).item() == pytest.approx(2 * before)
+
+
 def test_one_network_per_task():
     """The same code runs a batch of networks on a batch of data."""
     networks = [nn.init_mlp([1, 4, 1], rng=seed) for seed in range(3)]

@@ -1,15 +1,17 @@
 """Simplifying: every rewrite and every pass makes the graph smaller, and leaves its value and its derivatives alone."""
 
+from copy import copy
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from random_graphs import functions, replay
 
 import tinygrad_meta as tg
 from tinygrad_meta import ops
 from tinygrad_meta.graph import simplify as simplify_module
 from tinygrad_meta.graph.record import record
-from tinygrad_meta.graph.simplify import REORDERING, SAFE, Graph, Rewrite, cost, order, rewritten, simplify
+from tinygrad_meta.graph.simplify import REORDERING, SAFE, Graph, Rewrite, order, rewritten, simplify
 
 
 def graph_of(f, arrays):
@@ -22,13 +24,14 @@ def kinds(outputs):
     return " ".join(sorted([node.kind for node in order(outputs) if node.op]))
 
 
-def kinds_of(f, *shapes, rewrites=None):
-    return kinds(simplify(graph_of(f, numbers(shapes))[1], rewrites))
+def kinds_of(f, *shapes):
+    return kinds(simplify(graph_of(f, numbers(shapes))[1]))
 
 
 def numbers(shapes, dtype=np.float64):
+    """Arrays of numbers of both signs, none close to 0, where relu has its kink."""
     rng = np.random.default_rng(3)
-    return [rng.uniform(0.5, 2, shape).astype(dtype) for shape in shapes]
+    return [np.asarray(rng.uniform(0.5, 2, shape) * rng.choice([-1, 1], shape), dtype) for shape in shapes]
 
 
 def assert_same_function(inputs, outputs, simplified, arrays):
@@ -52,7 +55,7 @@ def results_and_gradients(inputs, outputs, arrays):
 
 def spy_on(rewrite):
     """The same rewrite, and a list of what it replaced."""
-    replaced = []
+    spy, replaced = copy(rewrite), []
 
     def replace(node, graph):
         replacement = rewrite.replace(node, graph)
@@ -60,7 +63,8 @@ def spy_on(rewrite):
             replaced.append(node)
         return replacement
 
-    return Rewrite(rewrite.pattern, replace, rewrite.case, rewrite.shapes), replaced
+    spy.replace = replace
+    return spy, replaced
 
 
 every_rewrite = pytest.mark.parametrize("rewrite", SAFE + REORDERING, ids=lambda rewrite: rewrite.pattern)
@@ -112,7 +116,7 @@ BECOMES = [  # what is written, shapes of the inputs, and which operations are l
     ("a cycle of three axes, three times", lambda x: cycle(cycle(cycle(x))), [(2, 3, 4)], ""),
     ("reshaped there and back", lambda x: x.reshape(3, 2).reshape(2, 3), [C], ""),
     ("stretched twice", lambda x: ops.broadcast_to(ops.broadcast_to(x, (1, 3)), (2, 3)), [A], "broadcast_to"),
-    ("a sum of what was stretched", lambda x: tg.sum(ops.broadcast_to(x, (5,))), [()], "multiply"),
+    ("a sum of what was stretched", lambda x: tg.sum(ops.broadcast_to(x, (5, 3))), [A], "multiply sum"),
     ("a column times a row", lambda x, y: x @ y, [(3, 1), (1, 4)], "multiply"),
     ("a shared matrix", lambda x, w: x @ w, [(5, 3, 4), (4, 2)], "product reshape reshape"),
 ]
@@ -141,7 +145,6 @@ LOOKS_ALIKE = [  # what no rewrite may touch: its operations are all left
     ("another cycle of axes", lambda x: cycle(cycle(x)) + 1, [(2, 3, 4)]),
     ("a product with inner dimension 2", lambda x, y: x @ y, [(3, 2), (2, 4)]),
     ("a matrix for each", lambda x, y: x @ y, [(5, 3, 4), (5, 4, 2)]),
-    ("whole numbers that wrap around", lambda x: ops.cast(x, np.dtype("int8")) * 100 * 100, [A]),
     ("whole numbers times 1.5", lambda x: tg.greater(x, 1) * 2.5 * 1.5, [A]),
 ]
 
@@ -204,23 +207,26 @@ def test_dead_code_is_not_part_of_the_graph():
         tg.exp(x)
         return tg.sin(x)
 
-    assert kinds_of(f, A, rewrites=[]) == "sin"
+    assert kinds(rewritten(graph_of(f, numbers([A]))[1], [])) == "sin"
 
 
-MERGED = [  # written, and left: without any rewrite
+MERGED = [  # what is written, and which operations are left
     ("the same operation on the same input", lambda x, y: tg.sin(x) * tg.exp(tg.sin(x)), "exp multiply sin"),
     ("operands in either order", lambda x, y: (x * y) / (y * x), "divide multiply"),
     ("equal constants", lambda x, y: (x + 2) / (x + 2), "add divide"),
     ("equal arrays", lambda x, y: (x + np.arange(3.0)) / (x + np.arange(3.0)), "add divide"),
-    ("long chains", lambda x, y: tg.exp(tg.sin(x) + y) / tg.exp(y + tg.sin(x)), "add divide exp sin"),
-    ("the gradient's own forward pass", lambda x, y: tg.sin(x).sum() * tg.func.grad(lambda z: tg.sin(z).sum())(x).sum(),
-     "cos identity multiply multiply sin sum sum"),
-]  # fmt: skip
+    ("a chain of operations", lambda x, y: tg.exp(tg.sin(x) + y) / tg.exp(y + tg.sin(x)), "add divide exp sin"),
+]
 
 
-@pytest.mark.parametrize("f, left", [row[1:] for row in MERGED[:-1]], ids=[row[0] for row in MERGED[:-1]])
+@pytest.mark.parametrize("f, left", [row[1:] for row in MERGED], ids=[row[0] for row in MERGED])
 def test_common_subexpressions_are_computed_once(f, left):
-    assert kinds_of(f, A, B, rewrites=[]) == left
+    assert kinds(rewritten(graph_of(f, numbers([A, B]))[1], [])) == left
+
+
+def test_a_gradient_shares_the_forward_pass():
+    """The value and the gradient of exp(sin(x)), which is cos(x) exp(sin(x)), take one sine and one exponential."""
+    assert kinds_of(tg.func.value_and_grad(lambda x: tg.exp(tg.sin(x)).sum()), A) == "cos exp multiply sin sum"
 
 
 NOT_MERGED = [  # pairs that differ in something small; both must be left
@@ -271,12 +277,6 @@ def test_reordering_happens_where_it_pays():
     assert kinds_of(f, (40, 3), (40, 3), (40, 3)) == "product product_tn"
 
 
-@every_rewrite
-def test_simplifying_never_makes_a_graph_dearer(rewrite):
-    _, outputs = graph_of(rewrite.case, numbers(rewrite.shapes))
-    assert cost(simplify(outputs)) <= cost(rewritten(outputs, SAFE)) <= cost(outputs) * 1.2
-
-
 @pytest.mark.parametrize("f", [
     lambda a, b: fibonacci(a, b, 60),
     lambda a, b: alternate(a, b, 3000),
@@ -314,31 +314,43 @@ PASSES = {
 }
 
 
-@settings(max_examples=150, derandomize=True, deadline=None, database=None)
-@given(functions())
-def test_every_pass_keeps_value_and_derivatives_of_random_graphs(f):
-    arrays = f.arrays()
-    inputs, outputs = graph_of(f, arrays)
-    for simplified in [run(outputs) for run in PASSES.values()]:
-        assert_same_function(inputs, outputs, simplified, arrays)
-    assert tg.gradcheck(lambda *xs: replay(inputs, simplified, xs)[0], arrays, atol=1e-4, fast_mode=True)
+def value_and_gradient(f):
+    """As a list, without the gradients that there are none of."""
+
+    def value_and_gradient_of_f(*xs):
+        out = f(*xs)
+        return [out, *[g for g in tg.grad(out, xs, allow_unused=True) if g is not None]]
+
+    return value_and_gradient_of_f
 
 
-@pytest.mark.parametrize("pattern, wrong", [
-    ("x - y = y - x", lambda node, graph: graph("subtract", *node.inputs[::-1]) if node.kind == "subtract" else None),
-    ("sum_to(x) = sum_to(2 x)", lambda node, graph: graph("multiply", node, 2) if node.kind == "sum_to" and node.shape else None),
-    ("cos(x) = sin(x)", lambda node, graph: graph("sin", *node.inputs) if node.kind == "tanh" else None),
-])  # fmt: skip
-def test_a_wrong_rewrite_would_be_noticed(monkeypatch, pattern, wrong):
-    applied = set()
+def check_random_graphs(examples, **options):
+    @settings(max_examples=examples, derandomize=True, deadline=None, database=None, **options)
+    @given(functions())
+    def every_pass_keeps_value_and_derivatives(f):
+        arrays = f.arrays()
+        inputs, outputs = graph_of(value_and_gradient(f), [tg.tensor(x, requires_grad=True) for x in arrays])
+        for simplified in [run(outputs) for run in PASSES.values()]:
+            assert_same_function(inputs, outputs, simplified, arrays)
+        assert tg.gradcheck(lambda *xs: tuple(replay(inputs, simplified, xs)), arrays, atol=1e-4, fast_mode=True)
 
-    def once(node, graph):
-        """Each replacement only once, as a wrong one may otherwise apply to itself for ever."""
-        replacement = None if node.inputs in applied else wrong(node, graph)
-        if replacement is not None:
-            applied.update([node.inputs, replacement.inputs])
-        return replacement
+    every_pass_keeps_value_and_derivatives()
 
-    monkeypatch.setattr(simplify_module, "SAFE", [Rewrite(pattern, once, None, ())])
+
+def test_every_pass_keeps_value_and_derivatives_of_random_graphs():
+    check_random_graphs(examples=150)
+
+
+WRONG = {
+    "x - y = x + y": ("subtract", lambda node, graph: graph("add", *node.inputs)),
+    "tanh(x) = sin(x)": ("tanh", lambda node, graph: graph("sin", *node.inputs)),
+    "x.T = x, if x is square": ("permute_dims", lambda node, graph: node.inputs[0] if node.shape == (2, 2) else None),
+    "x * c = x": ("multiply", lambda node, graph: node.inputs[0] if node.inputs[1].shape == () else None),
+}
+
+
+@pytest.mark.parametrize("kind, replace", WRONG.values(), ids=WRONG)
+def test_random_graphs_would_uncover_a_wrong_rewrite(monkeypatch, kind, replace):
+    monkeypatch.setattr(simplify_module, "SAFE", [Rewrite([kind], "wrong", replace, None, ())])
     with pytest.raises(AssertionError):
-        test_every_pass_keeps_value_and_derivatives_of_random_graphs()
+        check_random_graphs(examples=150, phases=[Phase.generate])

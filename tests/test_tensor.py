@@ -1,5 +1,8 @@
 """Tensors: what they remember, how they print, how they meet NumPy and Python, and what they refuse."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -166,3 +169,20 @@ def test_indexing():
     np.testing.assert_array_equal(x[0, rows].data, array[0, [0, 0, 2]])
     with pytest.raises(TypeError, match="assign"):
         x[0] = 1
+
+
+def test_a_copy_is_a_leaf_of_its_own():
+    """Its number is what the backward pass tells tensors apart by."""
+    x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    for copied in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert copied.name == "x" and copied.requires_grad
+        assert [g.data.tolist() for g in tg.grad((3 * x + 5 * copied).sum(), [x, copied])] == [[3, 3], [5, 5]]
+    with pytest.raises(TypeError, match="detach"):
+        copy.copy(x * 2)
+
+
+def test_an_index_is_copied_too():
+    x, index = tg.tensor([1.0, 2.0, 3.0], requires_grad=True), np.array([0, 1])
+    y = x[index]
+    index[:] = 2
+    assert tg.grad(y.sum(), x)[0].data.tolist() == [1, 1, 0]

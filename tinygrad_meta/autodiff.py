@@ -82,31 +82,33 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
     12.0
     12.0
     6.0
+
+    A fourth would be an error, since 6 does not depend on x any more; with ``allow_unused=True`` it is ``None``.
     """
     outputs, inputs = as_list(outputs, "outputs"), as_list(inputs, "inputs")
     for x in inputs:
         require_floating(x, "grad")
-    gradients = start(outputs, grad_outputs)  # by the number of the tensor that a gradient belongs to
-    path, leading = between(outputs, inputs)
+    gradients = first_gradients(outputs, grad_outputs)  # by the number of the tensor that a gradient belongs to
+    path, dependent = between(outputs, inputs)
     wanted = {x.order for x in inputs}
 
     with nullcontext() if create_graph else no_grad():
         for out in reversed(path):
-            g = gradients[out.order] if out.order in wanted else gradients.pop(out.order)
+            g = gradients[out.order] if out.order in wanted else gradients.pop(out.order)  # complete now; freed unless wanted
             for i, x in enumerate(out.inputs):
-                if x.order in leading:
+                if x.order in dependent:
                     contribution = apply_rule(out, i, x, g)
                     so_far = gradients.get(x.order)
                     gradients[x.order] = contribution if so_far is None else so_far + contribution
 
     for i, x in enumerate(inputs):
-        if x.order not in leading and not allow_unused:
+        if x.order not in dependent and not allow_unused:
             raise ValueError(why_not_connected(i, x))
-    return tuple([gradients[x.order] if x.order in leading else None for x in inputs])
+    return tuple([gradients[x.order] if x.order in dependent else None for x in inputs])
 
 
 def between(outputs, inputs):
-    """The tensors on the way from inputs to outputs, oldest first, and the set of their numbers, the inputs' included.
+    """The tensors on the way from inputs to outputs, oldest first, and the numbers of those inputs and all computed from them.
 
     Tensors are numbered as they are created.  So sorting by number is a topological order, and nothing older than the oldest
     input can lead to it: the search stops there, however long the history of the inputs is.
@@ -119,15 +121,15 @@ def between(outputs, inputs):
             found[out.order] = out
             to_visit += out.inputs
 
-    path, leading = [], {x.order for x in inputs if x.order in found}
+    path, dependent = [], {x.order for x in inputs if x.order in found}
     for order in sorted(found):
         out = found[order]
         for x in out.inputs:
-            if x.order in leading:
-                leading.add(order)
+            if x.order in dependent:
+                dependent.add(order)
                 path.append(out)
                 break
-    return path, leading
+    return path, dependent
 
 
 def apply_rule(out, i, x, g):
@@ -146,7 +148,7 @@ def apply_rule(out, i, x, g):
     return contribution if contribution._data.dtype == x._data.dtype else cast(contribution, x.dtype)
 
 
-def start(outputs, grad_outputs):
+def first_gradients(outputs, grad_outputs):
     """The gradients that the walk starts with."""
     if grad_outputs is None:
         for out in outputs:
@@ -206,4 +208,4 @@ def backward(self, gradient=None, create_graph=False):
         leaf.grad = g if leaf.grad is None else leaf.grad + g
 
 
-Tensor.backward = backward
+Tensor.backward = backward  # a method, added here because tensor.py comes before the chain rule

@@ -24,8 +24,8 @@ from .func import value_and_grad
 from .graph import compile
 from .meta import maml_loss, train
 from .nn import cross_entropy, init_mlp, mlp, mse_loss
-from .ops import relu, sqrt
-from .optim import Adam
+from .ops import relu
+from .optim import Adam, as_vector, split
 from .tasks import SineTasks
 from .tensor import Tensor
 from .tree import leaves
@@ -39,8 +39,8 @@ CONTENDERS = {  # name -> package, what it is
     "jax": ("jax", "JAX, jax.grad and vmap over tasks, through jax.jit"),
     "autograd": ("autograd", "HIPS autograd, batched over tasks"),
 }
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1",
-              "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}  # fmt: skip
+ONE_THREAD = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+                            "NPROC"], "1")  # JAX reads the last; its flag --xla_cpu_multi_thread_eigen=false makes it slower
 CALLS, TURN = 200, 5  # how often each contender is called, and how often before it is another one's turn
 SECONDS, QUICK_SECONDS = 4.0, 0.4  # what each may take altogether: the slow ones are called less often
 TOLERANCE = 1e-4  # between results, relative to their norm
@@ -61,16 +61,16 @@ def bench(quick=False, json_file=None):
     print(f"{machine['cpu']}, {machine['cores']} cores, of which one is used; "
           + ", ".join([f"{package} {number}" for package, number in versions.items()]))
     print("\nMilliseconds of compiled, and how many times as long the others take: medians (minima).\n")
-    print(line("", [name for name in CONTENDERS if name not in left_out]))
+    shown = [name for name in CONTENDERS if name not in left_out]
+    print(line("", shown))
 
     results = {}
     with tqdm(WORKLOADS.items(), leave=False) as bar:
         for label, make in bar:
-            computations = prepare(make(), left_out, lambda name, label=label: bar.set_description(f"{label}: preparing {name}"))
-            bar.set_description(f"{label}: measuring")
+            computations = prepare(make(), left_out, lambda doing, label=label: bar.set_description(f"{label}: {doing}"))
             results[label] = summary(measure(computations, QUICK_SECONDS if quick else SECONDS))
             cells = {name: cell(name, figures) for name, figures in results[label].items()}
-            bar.write(line(label, [cells.get(name, "-") for name in CONTENDERS if name in cells or name not in left_out]))
+            bar.write(line(label, [cells.get(name, "-") for name in shown]))
 
     print()
     for name, (_, meaning) in CONTENDERS.items():
@@ -94,7 +94,7 @@ def prepare(workload, left_out, announce):
     for name in CONTENDERS:
         if name in left_out or not getattr(workload, name, None):
             continue
-        announce(name)
+        announce(f"preparing {name}")
         try:
             compute = workload.prepare(name)
             result = flat(compute())
@@ -105,6 +105,7 @@ def prepare(workload, left_out, announce):
         difference = np.linalg.norm(result - expected) / np.linalg.norm(expected)
         assert difference < TOLERANCE, f"{name} and compiled differ by {difference:.1e} of the result's norm"
         computations[name] = compute
+    announce("measuring")
     return computations
 
 
@@ -166,35 +167,6 @@ def mapped_maml_loss(grad, vmap, relu, step_size, steps):
     return lambda params, *data: vmap(query_loss, (None, 0, 0, 0, 0))(params, *data).mean()
 
 
-def adam_step(value_and_grad, sqrt):
-    """One step of Adam with its usual settings, on lists of any library's arrays."""
-
-    def step(params, state, *data):
-        loss, gradients = value_and_grad(params, *data)
-        means, squares, t = state
-        t = t + 1
-        means = [0.9 * m + 0.1 * g for m, g in zip(means, gradients, strict=True)]
-        squares = [0.999 * s + 0.001 * (g * g) for s, g in zip(squares, gradients, strict=True)]
-        size, scale = 0.001 / (1 - 0.9**t), 1 / sqrt(1 - 0.999**t)
-        params = [p - size * m / (sqrt(s) * scale + 1e-8) for p, m, s in zip(params, means, squares, strict=True)]
-        return params, (means, squares, t), loss
-
-    return step
-
-
-def training(step, params, batches, convert=np.asarray):
-    """A function without arguments that takes the next step each time it is called."""
-    params = [convert(p) for p in params]
-    state = *([convert(np.zeros(p.shape, "float32")) for p in params] for _ in range(2)), convert(np.zeros((), "float32"))
-
-    def compute():
-        nonlocal params, state
-        params, state, loss = step(params, state, *next(batches))
-        return [np.asarray(loss), *params]  # whoever trains looks at the loss, so has to wait for it
-
-    return compute
-
-
 def torch_training(loss, params, batches):
     torch = one_threaded_torch()
     params = [torch.tensor(p).requires_grad_() for p in params]
@@ -212,9 +184,26 @@ def torch_training(loss, params, batches):
 
 def jax_training(loss, params, batches):
     import jax
+    from jax.numpy import array, sqrt, zeros_like
 
-    step = jax.jit(adam_step(jax.value_and_grad(loss), jax.numpy.sqrt), donate_argnums=(0, 1))
-    return training(step, params, batches, jax.numpy.array)
+    def step(params, means, squares, t, *data):
+        value, gradients = jax.value_and_grad(loss)(params, *data)
+        rate, scale = 0.001 / (1 - 0.9**t), 1 / sqrt(1 - 0.999**t)
+        means = [0.9 * m + 0.1 * g for m, g in zip(means, gradients, strict=True)]
+        squares = [0.999 * s + 0.001 * g * g for s, g in zip(squares, gradients, strict=True)]
+        params = [p - rate * m / (sqrt(s) * scale + 1e-8) for p, m, s in zip(params, means, squares, strict=True)]
+        return params, means, squares, t + 1, value
+
+    step = jax.jit(step, donate_argnums=(0, 1, 2, 3))
+    params = [array(p) for p in params]
+    state = params, [zeros_like(p) for p in params], [zeros_like(p) for p in params], array(1.0)
+
+    def compute():
+        nonlocal state
+        *state, value = step(*state, *next(batches))
+        return [float(value), *state[0]]
+
+    return compute
 
 
 def one_threaded_torch():
@@ -358,8 +347,14 @@ class MetaTraining(MetaGradient):
         return compute
 
     def compiled(self):
-        run = train(self.objective, self.params, self.batches(), repeat(0.001))
-        return lambda: [array for part in reversed(next(run)) for array in leaves(part)]
+        return self.own(eager=False)
+
+    def eager(self):
+        return self.own(eager=True)
+
+    def own(self, eager):
+        run = train(self.objective, self.params, self.batches(), repeat(0.001), eager=eager)
+        return lambda: [part for state in reversed(next(run)) for part in leaves(state)]
 
     def torch(self):
         return torch_training(self.torch_loss, self.arrays()[0], map(parts, self.batches()))
@@ -367,7 +362,7 @@ class MetaTraining(MetaGradient):
     def jax(self):
         return jax_training(self.jax_loss(), self.arrays()[0], map(parts, self.batches()))
 
-    eager = torch_func = torch_compile = autograd = None
+    torch_func = torch_compile = autograd = None
 
 
 class TrainingStep:
@@ -381,20 +376,31 @@ class TrainingStep:
     def prepare(self, contender):
         return getattr(self, contender)()
 
-    def loss(self, params, x, labels):
-        return cross_entropy(network(params, x, relu), labels)
-
     def compiled(self):
-        return training(compile(adam_step(value_and_grad(self.loss), sqrt)), self.params, self.batches, Tensor)
+        return self.own(partial(compile, reuse_outputs=True))
 
     def eager(self):
-        params, optimizer = [Tensor(p) for p in self.params], Adam()
+        return self.own(lambda step: step)
+
+    def own(self, transform):
+        params = [Tensor(p) for p in self.params]
+        theta, optimizer = as_vector(params), Adam()
+        averages = [0 * theta, 0 * theta]
+
+        def loss(theta, x, labels):
+            return cross_entropy(network(split(theta, params), x, relu), labels)
+
+        @transform
+        def step(theta, averages, rates, x, labels):
+            value, gradient = value_and_grad(loss)(theta, x, labels)
+            return *optimizer.move(theta, gradient, averages, *rates), value
 
         def compute():
-            nonlocal params
-            loss, gradients = value_and_grad(self.loss)(params, *next(self.batches))
-            params = optimizer.step(params, gradients)
-            return [loss.item(), *params]
+            nonlocal theta, averages
+            optimizer.steps += 1
+            rates = np.array(optimizer.rates(optimizer.steps), theta.dtype)
+            theta, averages, value = step(theta, averages, rates, *next(self.batches))
+            return [value.item(), theta]
 
         return compute
 

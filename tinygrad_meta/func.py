@@ -3,6 +3,10 @@
 Arguments may be tensors, arrays, numbers, or structures of them (lists, tuples and dicts), and gradients come in the same
 structure.  All of them can be nested and combined: the derivative of a derivative is ``grad(grad(f))``.
 
+How it is done: every argument is replaced by a fresh tensor of the same value, the function is run on those, and its result
+is differentiated by them.  Where the argument is itself part of a recorded computation (grad inside grad), ``identity`` keeps
+the connection, and the derivative is recorded too.
+
 >>> import tinygrad_meta as tg
 >>> F = lambda x1, x2: (x1 + x2) * (x2 + 1)
 >>> tg.func.grad(F, argnums=(0, 1))(2.0, 3.0)
@@ -55,7 +59,7 @@ def value_and_grad(f, argnums=0):
             returned = f"shape {out.shape}" if isinstance(out, Tensor) else f"a {type(out).__name__}"
             raise ValueError(f"grad takes a function that returns a single number, and this one returned {returned}: "
                              "use vjp or jacobian, or add up its result")
-        return release(out), release(pull_back(as_tensor(np.ones(out.shape, out.dtype))))
+        return release(out), pull_back(ones_like(out))
 
     return value_and_gradient
 
@@ -83,8 +87,8 @@ def vjp(f, *primals):
 def jvp(f, primals, tangents):
     """The function's value, and its Jacobian times a vector: the derivative in the direction of ``tangents``.
 
-    There is no forward mode here.  The vector-Jacobian product is linear in its cotangent, so differentiating it by the
-    cotangent transposes it; the value of the cotangent does not matter.
+    There is no forward mode here.  The vector-Jacobian product ``u -> J.T @ u`` is linear in ``u``, so its own
+    vector-Jacobian product, with the tangent ``v``, is ``J @ v``.
 
     >>> import tinygrad_meta as tg
     >>> tg.func.jvp(tg.sin, (0.0,), (2.0,))
@@ -92,8 +96,8 @@ def jvp(f, primals, tangents):
     """
     check_alike(list(primals), list(tangents))
     out, pull_back, release = pull_back_of(f, primals, tuple(range(len(primals))), "jvp")
-    _, push_forward, _ = pull_back_of(pull_back, (tree_map(zeros_like, out),), 0, "jvp")
-    return release(out), release(push_forward(tuple(tangents)))
+    _, push_forward, _ = pull_back_of(pull_back, (tree_map(ones_like, out),), 0, None)
+    return release(out), push_forward(tuple(tangents))
 
 
 def hvp(f, params, v):
@@ -113,8 +117,8 @@ def hvp(f, params, v):
     Tensor([6. 6.], dtype=float64)
     """
     check_alike(params, v)
-    _, pull_back, release = pull_back_of(grad(f), (params,), 0, "hvp")
-    return release(pull_back(v))
+    _, pull_back, _ = pull_back_of(grad(f), (params,), 0, "hvp")
+    return pull_back(v)
 
 
 def jacobian(f, argnums=0):
@@ -130,7 +134,7 @@ def jacobian(f, argnums=0):
     """
 
     def jacobian_at(*args):
-        out, pull_back, release = pull_back_of(f, args, argnums, "jacobian")
+        out, pull_back, _ = pull_back_of(f, args, argnums, "jacobian")
         zeros = [zeros_like(leaf) for leaf in leaves(out)]
 
         def block(i, leaf):
@@ -140,7 +144,7 @@ def jacobian(f, argnums=0):
                 return tree_map(lambda g: as_tensor(np.zeros((*leaf.shape, *g.shape), g.dtype)), pull_back(out))
             return tree_map(lambda *g: reshape(stack(g), (*leaf.shape, *g[0].shape)), *rows)
 
-        return release(rebuild(out, [block(i, leaf) for i, leaf in enumerate(leaves(out))]))
+        return rebuild(out, [block(i, leaf) for i, leaf in enumerate(leaves(out))])
 
     return jacobian_at
 
@@ -156,13 +160,8 @@ def hessian(f, argnums=0):
     return jacobian(grad(f, argnums), argnums)
 
 
-# How it is done: every argument is replaced by a fresh tensor of the same value, the function is run on those, and its
-# result is differentiated by them.  Where the argument is itself part of a recorded computation (grad inside grad),
-# `identity` keeps the connection, and the derivative is recorded too.
-
-
 def pull_back_of(f, args, argnums, caller):
-    """Run ``f`` and return its result, its vector-Jacobian product, and a function that releases results from the graph."""
+    """Run ``f`` and return its result, its vector-Jacobian product, and a function that releases its result from the graph."""
     positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     fresh = list(args)
     for i in positions:
@@ -172,18 +171,23 @@ def pull_back_of(f, args, argnums, caller):
     with autodiff.set_recording(True):
         out = tree_map(as_tensor, f(*fresh))
     outputs = leaves(out)
-    check_connected(outputs, inputs, caller)
+    if caller:
+        check_connected(outputs, inputs, caller)
     nested = nested and depends_on_others(outputs, inputs)
+    leaves_of_ours = [x for x in inputs if x.op is None]
+    require_grad(leaves_of_ours, False)  # except while pulling back: whoever gets hold of a result has nothing to do with them
 
     def pull_back(cotangents):
         check_alike(out, cotangents)
         cotangents = [as_tensor(g, beside=o) for g, o in zip(leaves(cotangents), outputs, strict=True)]
         create_graph = nested or any([g.requires_grad for g in cotangents])
+        require_grad(leaves_of_ours, True)
         pairs = [(o, g) for o, g in zip(outputs, cotangents, strict=True) if o.requires_grad]
         gradients = autodiff.grad([o for o, _ in pairs], inputs, [g for _, g in pairs], create_graph, allow_unused=True)
         gradients = [zeros_like(x) if g is None else g for g, x in zip(gradients, inputs, strict=True)]
         if create_graph:
             gradients = [connect(g, inputs) for g in gradients]
+        require_grad(leaves_of_ours, False)
         parts = rebuild([fresh[i] for i in positions], gradients)
         return parts[0] if isinstance(argnums, int) else tuple(parts)
 
@@ -200,6 +204,11 @@ def fresh_tensor(x):
     fresh = identity(x)
     fresh.requires_grad = True
     return fresh
+
+
+def require_grad(tensors, on):
+    for t in tensors:
+        t.requires_grad = on
 
 
 def check_connected(outputs, inputs, caller):
@@ -233,6 +242,10 @@ def connect(g, inputs):
     _, connected = autodiff.between([g], inputs)
     others = [x for x in inputs if x.order not in connected]
     return constant_in(g, *others) if others else g
+
+
+def ones_like(x):
+    return as_tensor(np.ones(x.shape, x.dtype))
 
 
 def zeros_like(x):

@@ -147,7 +147,7 @@ def accuracy(logits, labels):
 class Module:
     """A model that holds its parameters.
 
-    A subclass sets tensors, other modules, or lists of modules as attributes and defines ``forward``.
+    A subclass sets tensors, other modules, or lists, tuples and dicts of them as attributes, and defines ``forward``.
 
     Examples
     --------
@@ -168,7 +168,7 @@ class Module:
 
     def named_parameters(self):
         """All tensors that require a gradient, by dotted name such as ``layers.0.weight``, in the order they were set."""
-        return {name: value for name, value in self._tensors() if value.requires_grad}
+        return {name: value for name, value in self._tensors().items() if value.requires_grad}
 
     def parameters(self):
         """The same as a list."""
@@ -176,11 +176,11 @@ class Module:
 
     def state_dict(self):
         """All tensors, as a dict of name and array, copied: what ``numpy.savez`` can store."""
-        return {name: value.numpy() for name, value in self._tensors()}
+        return {name: value.numpy() for name, value in self._tensors().items()}
 
     def load_state_dict(self, state):
         """Replace all tensors by the values of a dict such as :meth:`state_dict` returns, arrays or tensors."""
-        own = dict(self._tensors())
+        own = self._tensors()
         if set(own) != set(state):
             raise ValueError(f"the state does not fit the module: missing {sorted(set(own) - set(state))}, "
                              f"unknown {sorted(set(state) - set(own))}")
@@ -190,31 +190,25 @@ class Module:
             if value.shape != own[name].shape:
                 raise ValueError(f"the state does not fit the module: {name} has shape {value.shape} there and "
                                  f"{own[name].shape} here")
-            new[name] = Tensor(value, own[name].dtype, own[name].requires_grad, own[name].name)
-        for name, value in new.items():
-            owner, attribute = self._owner(name)
-            setattr(owner, attribute, value)
+            new[own[name]] = Tensor(value, own[name].dtype, own[name].requires_grad, own[name].name)
+        load_tensors(vars(self), new)
 
     def _tensors(self):
-        for attribute, value in vars(self).items():
-            if isinstance(value, Tensor):
-                yield attribute, value
-            for prefix, module in submodules(attribute, value):
-                yield from ((f"{prefix}.{name}", each) for name, each in module._tensors())
-
-    def _owner(self, name):
-        *path, attribute = name.split(".")
-        owner = self
-        for step in path:
-            owner = owner[int(step)] if isinstance(owner, list) else getattr(owner, step)
-        return owner, attribute
+        found = {}  # by tensor: one that is used twice, as in tied layers, is listed once
+        for name, value in named_tensors(vars(self)):
+            found.setdefault(value, name)
+        return {name: value for value, name in found.items()}
 
 
-def submodules(attribute, value):
-    if isinstance(value, Module):
-        yield attribute, value
-    elif isinstance(value, (list, tuple)):
-        yield from ((f"{attribute}.{i}", part) for i, part in enumerate(value) if isinstance(part, Module))
+def named_tensors(container):
+    """Dotted names and values of all tensors in modules, lists, tuples and dicts, however nested."""
+    entries = container.items() if isinstance(container, dict) else enumerate(container)
+    for key, value in entries:
+        value = vars(value) if isinstance(value, Module) else value
+        if isinstance(value, Tensor):
+            yield str(key), value
+        elif isinstance(value, (dict, list, tuple)):
+            yield from ((f"{key}.{name}", each) for name, each in named_tensors(value))
 
 
 def functional_call(module, params, *x):
@@ -227,25 +221,35 @@ def functional_call(module, params, *x):
         Names as in :meth:`Module.named_parameters`; those left out keep the module's own value.
     *x : the module's inputs
     """
-    unknown = set(params) - set(dict(module._tensors()))
+    own = module._tensors()
+    unknown = set(params) - set(own)
     if unknown:
         raise ValueError(f"the module has no parameters called {sorted(unknown)}: it has {list(module.named_parameters())}")
-    stand_in = copy_modules(module)
-    for name, value in params.items():
-        owner, attribute = stand_in._owner(name)
-        setattr(owner, attribute, value)
-    return stand_in(*x)
+    return with_tensors(module, {own[name]: value for name, value in params.items()})(*x)
 
 
-def copy_modules(value):
-    """A module with the same tensors in new shells, so that replacing a tensor in the copy leaves the original alone."""
+def with_tensors(value, new):
+    """A module, list, tuple or dict like ``value``, in which tensors are replaced by others; ``value`` is not touched."""
+    if isinstance(value, Tensor):
+        return new.get(value, value)
+    if isinstance(value, Module):
+        shell = copy.copy(value)
+        vars(shell).update(with_tensors(vars(value), new))
+        return shell
+    if isinstance(value, dict):
+        return {key: with_tensors(part, new) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [copy_modules(part) for part in value]
-    if not isinstance(value, Module):
-        return value
-    shell = copy.copy(value)
-    vars(shell).update({name: copy_modules(part) for name, part in vars(value).items()})
-    return shell
+        return type(value)([with_tensors(part, new) for part in value])
+    return value
+
+
+def load_tensors(container, new):
+    """The same in place, so that whoever holds a part of the module sees it too."""
+    for key, value in list(container.items() if isinstance(container, dict) else enumerate(container)):
+        if isinstance(value, (Module, dict, list)):
+            load_tensors(vars(value) if isinstance(value, Module) else value, new)
+        else:
+            container[key] = with_tensors(value, new)
 
 
 class Linear(Module):

@@ -13,7 +13,8 @@ this table.  A gradient is therefore an expression like any other, with rules of
 nothing else in this project makes second derivatives work.  It is also why a rule must never reach for NumPy.
 
 Elementwise operations stretch their inputs to a common shape (broadcasting), and their rules pay no attention to it:
-``autodiff.py`` undoes the stretching, in one place.
+``autodiff.py`` undoes the stretching, in one place.  (Matrix products stretch all but the last two axes; they undo it
+themselves, with ``fit``.)
 
 At kinks, where the derivative is a matter of convention, the conventions are PyTorch's: relu'(0) = 0, the derivative of
 ``|x|`` is ``sign(x)``, ``clip`` passes the gradient at its bounds, tied maxima share it equally, and ``norm`` has gradient 0
@@ -78,26 +79,12 @@ def multiply(x, y):
     return np.multiply(x, y)
 
 
+# d(x / y) / dx = 1 / y, and d(x / y) / dy = -x / y**2.  quotient(a, b) is a / b, except that 0 divided by anything is 0; why,
+# is said at the end of this file.
 @elementwise(lambda g, out, x, y: quotient(g, y),
              lambda g, out, x, y: -quotient(quotient(g, y) * x, y))
 def divide(x, y):
     return np.divide(x, y)
-
-
-@elementwise(lambda g, out, x, y: quotient(g, settled(x, y)),
-             lambda g, out, x, y: -quotient(quotient(g, settled(x, y)) * x, settled(x, y)))
-def quotient(x, y):
-    """x / y, except that 0 divided by anything is 0.
-
-    Rules divide with it.  Where ``g`` is 0 because ``where(x > 0, sqrt(x), 0)`` did not choose the root, the gradient is 0,
-    although the root's own slope at 0 is infinite; plain division would make it 0 / 0 = nan.
-    """
-    return np.divide(x, y, out=np.zeros(np.broadcast_shapes(x.shape, y.shape), np.result_type(x, y)), where=x != 0)
-
-
-def settled(x, y):
-    """``y``, with infinity where 0 is divided by 0 (or by nan): there the quotient is 0, and stays 0 when differentiated."""
-    return where(not_equal(x, 0) + greater(abs(y), 0), y, np.inf)
 
 
 @elementwise(lambda g, out, x: -g)
@@ -105,16 +92,11 @@ def negative(x):
     return np.negative(x)
 
 
-@elementwise(lambda g, out, x, y: g * y * away_from_zero(x, y) ** (y - 1),
+@elementwise(lambda g, out, x, y: g * y * away_from_zero(x, y, g) ** (y - 1),
              lambda g, out, x, y: g * out * log(where(equal(x, 0), 1, x)))
 def power(x, y):
     """x to the power y.  Both derivatives of ``0 ** y`` are taken to be 0 where their formulas say 0 times infinity."""
     return np.power(x, y)
-
-
-def away_from_zero(x, y):
-    """``x``, with 1 in place of 0 where ``y`` is 0 as well: there y * x ** (y - 1) is 0, and not 0 * 0 ** -1."""
-    return where(equal(x, 0) * equal(y, 0), 1, x)
 
 
 @elementwise(lambda g, out, x: g * (x + x))
@@ -181,13 +163,14 @@ def tanh(x):
 @elementwise(lambda g, out, x: g * out * (1 - out))
 def sigmoid(x):
     """1 / (1 + exp(-x)), without overflow."""
-    return np.exp(-np.logaddexp(np.zeros_like(x), -x))
+    small = np.exp(-np.abs(x))
+    return np.where(x < 0, small, np.ones_like(small)) / (1 + small)
 
 
 @elementwise(lambda g, out, x: g * sigmoid(x))
 def softplus(x):
     """log(1 + exp(x)), without overflow."""
-    return np.logaddexp(np.zeros_like(x), x)
+    return np.maximum(x, np.zeros_like(x)) + np.log1p(np.exp(-np.abs(x)))
 
 
 # ------------------------------------------------------------------------------------------ kinks and comparisons
@@ -227,7 +210,8 @@ def select(condition, x, y):
 def where(condition, x, y):
     """``x`` where the condition holds, else ``y``.
 
-    The branch not taken gets a gradient of exactly 0, even where its own derivative is infinite:
+    The branch not taken gets a gradient of exactly 0, even where its own derivative is infinite, if that comes from a division,
+    root, logarithm or power.  Where its *value* overflows, as exp(1000) does, clip its argument first.
 
     >>> import tinygrad_meta as tg
     >>> x = tg.tensor([0.0, 4.0], requires_grad=True)
@@ -308,7 +292,7 @@ def identity(x):
 
 @any_number_of_inputs(lambda i, g, out, *arrays: g if i == 0 else Tensor(np.zeros(arrays[i].shape, arrays[i].dtype)))
 def constant_in(*arrays):
-    """The first input, marked as not varying with the others: connected to them, with a derivative of zero."""
+    """The first input.  Nothing depends on the others: asked for their gradient, it is 0, not an error (func.py needs that)."""
     return arrays[0]
 
 
@@ -333,7 +317,7 @@ def reshape(x, shape):
 @operation(lambda g, out, x, shape: sum_to(g, shape=x.shape))
 def broadcast_to(x, shape):
     """Stretch axes of length 1, and add axes in front, until the shape is ``shape``."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     if not x.flags.c_contiguous or x.size == 0:
         return np.broadcast_to(x, shape)
     return np.ndarray(shape, x.dtype, x, strides=stretched_strides(x.shape, x.strides, shape))  # the same, but faster
@@ -370,7 +354,7 @@ def stretched_axes(shape, new_shape):
     return (*range(added), *[added + i for i, n in enumerate(shape) if n == 1 != new_shape[added + i]])
 
 
-@lru_cache
+@lru_cache(maxsize=8)
 def row_of_ones(n, dtype):
     return np.ones((1, n), dtype)
 
@@ -388,7 +372,9 @@ def inverse(axes):
 
 def swapaxes(x, a, b):
     """Swap two axes."""
-    axes = list(range(as_tensor(x).ndim))
+    ndim = as_tensor(x).ndim
+    np.swapaxes(np.empty((0,) * ndim), a, b)  # says which axis does not exist
+    axes = list(range(ndim))
     axes[a], axes[b] = axes[b], axes[a]
     return permute_dims(x, tuple(axes))
 
@@ -413,12 +399,15 @@ def getitem(x, index):
 
 @operation(lambda g, out, x, index, shape: getitem(g, index))
 def scatter(x, index, shape):
-    """The opposite of ``getitem``: zeros of the given shape, with ``x`` added in at ``index``.
+    """The opposite of ``getitem``: zeros of the given shape, with ``x`` put in at ``index``.
 
-    Added, because an index array may name the same place twice.
+    An index array may name the same place twice; then its entries are added up.
     """
     out = np.zeros(shape, x.dtype)
-    np.add.at(out, index, x)
+    if builtins.any([isinstance(i, (list, np.ndarray)) for i in (index if isinstance(index, tuple) else (index,))]):
+        np.add.at(out, index, x)
+    else:
+        out[index] = x
     return out
 
 
@@ -455,7 +444,8 @@ def concat(arrays, axis=0):
 
 def stack(arrays, axis=0):
     """Join along a new axis."""
-    return join(*[expand_dims(x, axis) for x in arrays], axis=axis)
+    typed = next((x for x in arrays if hasattr(x, "dtype")), None)
+    return join(*[expand_dims(as_tensor(x, beside=typed), axis) for x in arrays], axis=axis)
 
 
 # ------------------------------------------------------------------------------------------------------- reductions
@@ -504,7 +494,7 @@ def argmin(x, axis=None, keepdims=False):
 
 
 @operation(lambda g, out, x, axis=None, keepdims=False:
-           restore(g, x, axis, keepdims) * quotient(x, restore(out, x, axis, keepdims)))
+           restore(g, x, axis, keepdims) * quotient(x, restore(where(equal(out, 0), np.inf, out), x, axis, keepdims)))
 def norm(x, axis=None, keepdims=False):
     """The Euclidean length over ``axis``: the root of the sum of the squares.
 
@@ -531,7 +521,7 @@ def log_softmax(x, axis=-1):
 
 def finite_max(x, axis):
     highest = np.max(x, axis, keepdims=True)
-    return np.where(np.isfinite(highest), highest, 0)
+    return np.where(np.isfinite(highest), highest, highest.dtype.type(0))
 
 
 def softmax(x, axis=-1):
@@ -580,28 +570,32 @@ def fit(g, x):
 
 # Three products, which are each other's derivatives.  The letters are those of BLAS: n for a matrix as it is, t for one that is
 # transposed.
+# If out = x @ y, then x receives g @ y.T, and y receives x.T @ g.
 
 
 @operation(lambda g, out, x, y: fit(product_nt(g, y), x),
            lambda g, out, x, y: fit(product_tn(x, g), y))
 def product(x, y):
     """x @ y, for matrices or batches of them."""
-    return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else np.matmul(x, y)
+    return times(x, y)
 
 
 @operation(lambda g, out, x, y: fit(product(g, y), x),
            lambda g, out, x, y: fit(product_tn(g, x), y))
 def product_nt(x, y):
     """x @ y.mT"""
-    y = y.swapaxes(-1, -2)
-    return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else np.matmul(x, y)
+    return times(x, y.swapaxes(-1, -2))
 
 
 @operation(lambda g, out, x, y: fit(product_nt(y, g), x),
            lambda g, out, x, y: fit(product(x, g), y))
 def product_tn(x, y):
     """x.mT @ y"""
-    x = x.swapaxes(-1, -2)
+    return times(x.swapaxes(-1, -2), y)
+
+
+def times(x, y):
+    """x @ y of arrays; where the inner dimension is 1, a product entry by entry is the same and faster."""
     return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else np.matmul(x, y)
 
 
@@ -644,15 +638,25 @@ def contract(*arrays, subscripts):
 def einsum(subscripts, *operands):
     """A sum of products, with one letter per axis: "ij,jk->ik" is the matrix product.
 
+    May be skipped at first reading: nothing else here uses it.
+
     >>> import tinygrad_meta as tg
     >>> tg.einsum("ij,j->i", tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([1.0, 10.0]))
     Tensor([21. 43.], dtype=float64)
     """
+    if not isinstance(subscripts, str):
+        raise TypeError(f"einsum takes subscripts such as 'ij,jk->ik' first, and got a {type(subscripts).__name__}")
     operands = [as_tensor(x) for x in operands]
     terms, output = read_subscripts(subscripts, operands)
+    long = {a for x, term in zip(operands, terms, strict=True) for a, n in zip(term, x.shape, strict=False) if n != 1}
     for i, x in enumerate(operands):
         if len(set(terms[i])) < len(terms[i]):
             operands[i], terms[i] = diagonal(x, terms[i])
+        short = [axis for axis, (a, n) in enumerate(zip(terms[i], operands[i].shape, strict=False)) if n == 1 and a in long]
+        if short:  # axes of length 1 that another operand stretches
+            operands[i] = squeeze(operands[i], tuple(short))
+            terms[i] = "".join([a for axis, a in enumerate(terms[i]) if axis not in short])
+    for i, x in enumerate(operands):
         elsewhere = output + "".join(terms[:i] + terms[i + 1 :])
         if not set(terms[i]) <= set(elsewhere):  # letters of this operand alone: summed now, and the rule need not care
             operands[i] = sum(operands[i], tuple([axis for axis, a in enumerate(terms[i]) if a not in elsewhere]))
@@ -684,6 +688,30 @@ def diagonal(x, term):
     return getitem(x, tuple([positions[a] for a in term])), letters
 
 
+# ------------------------------------------------------------------------------------- division that survives 0 / 0
+
+
+@elementwise(lambda g, out, x, y: quotient(g, settled(x, y)),
+             lambda g, out, x, y: -quotient(quotient(g, settled(x, y)) * x, settled(x, y)))
+def quotient(x, y):
+    """x / y, except that 0 divided by anything is 0.
+
+    Rules divide with it.  Where ``g`` is 0 because ``where(x > 0, sqrt(x), 0)`` did not choose the root, the gradient is 0,
+    although the root's own slope at 0 is infinite; plain division would make it 0 / 0 = nan.
+    """
+    return np.divide(x, y, out=np.zeros(np.broadcast_shapes(x.shape, y.shape), np.result_type(x, y)), where=x != 0)
+
+
+def settled(x, y):
+    """``y``, with infinity where 0 is divided by 0 (or by nan): there the quotient is 0, and stays 0 when differentiated."""
+    return where(not_equal(x, 0) + greater(abs(y), 0), y, np.inf)
+
+
+def away_from_zero(x, y, g):
+    """``x``, with 1 in place of 0 where ``g * y * x ** (y - 1)`` would be 0 times infinity, and is to be 0."""
+    return where(equal(x, 0) * equal(g * y, 0) * less(y, 1), 1, x)
+
+
 # -------------------------------------------------------------------------------------- Python's operators and methods
 
 
@@ -709,10 +737,12 @@ Tensor.mT = property(lambda x: swapaxes(x, -1, -2))
 
 
 def plain(index):
-    """An index in which every tensor has been replaced by its array."""
+    """An index with arrays in place of tensors, and of its own, so that nobody changes it later."""
     if isinstance(index, tuple):
         return tuple([plain(i) for i in index])
-    return index.data if isinstance(index, Tensor) else index
+    if isinstance(index, Tensor):
+        return index.data
+    return index.copy() if isinstance(index, (list, np.ndarray)) else index
 
 
 # ---------------------------------------------------------------------------------------------- NumPy's own functions

@@ -73,7 +73,8 @@ class Tensor:
             data = data.__array__()
         self._data = np.array(data, dtype=dtype)
         if self._data.dtype.kind not in "biufc":
-            raise TypeError(f"a tensor holds numbers, and this data has dtype {self._data.dtype}: convert it first")
+            raise TypeError(f"a tensor holds numbers, and this data has dtype {self._data.dtype}: convert it first "
+                            "(to ask whether something is None, write `is None`)")
         self.requires_grad = requires_grad
         if requires_grad:
             require_floating(self, "requires_grad=True")
@@ -117,6 +118,12 @@ class Tensor:
     def detach(self):
         """The same value as a new leaf: a constant as far as derivatives are concerned."""
         return Tensor(self.data, name=self.name)
+
+    def __reduce__(self):
+        """What copy and pickle use: a copy is a new leaf, with a number of its own."""
+        if self.op is not None:
+            raise TypeError("a result cannot be copied apart from its graph: detach() it first")
+        return Tensor, (self.numpy(), None, self.requires_grad, self.name)
 
     def __repr__(self):
         value = np.array2string(self.data, prefix="Tensor(", threshold=100) if self.ndim else str(self.item())
@@ -184,16 +191,6 @@ def tensor(data, dtype=None, requires_grad=False, name=None):
     return Tensor(data, dtype, requires_grad, name)
 
 
-def as_tensor(value, beside=None):
-    """``value`` as a tensor.  A Python number takes the type of the operand ``beside`` it, and so never widens it."""
-    if isinstance(value, Tensor):
-        return value
-    if type(value) in (float, int, bool) and hasattr(beside, "dtype"):
-        dtype = beside.dtype if beside.dtype.kind in "fc" else np.result_type(beside.dtype, value)
-        return result(dtype.type(value), False, None, (), NO_ATTRIBUTES)
-    return Tensor(value)
-
-
 def require_floating(x, purpose):
     if x.dtype.kind != "f":
         raise TypeError(f"{purpose} needs a real floating-point tensor, and this one has dtype {x.dtype}: "
@@ -218,10 +215,40 @@ class Primitive:
     def __init__(self, forward, rules, elementwise=False):
         self.name = forward.__name__
         self.forward, self.rules, self.elementwise = forward, rules, elementwise
-        self.differentiable = rules[-1] is not None
+        self.differentiable = rules[-1] is not None  # the first may have none, as where's condition
 
     def __repr__(self):
         return f"<operation {self.name}>"
+
+
+NO_ATTRIBUTES = {}
+new_object = object.__new__
+
+
+def result(value, requires_grad, op, inputs, attrs):
+    """Here the graph is built: a new tensor, which remembers its origin if a gradient may be asked of it.
+
+    Unlike ``Tensor(...)``, this does not copy the value.
+    """
+    out = new_object(Tensor)
+    out._data = value
+    out.order = next(creation_number)
+    out.grad = out.name = None
+    if requires_grad and recording.get():
+        out.requires_grad, out.op, out.inputs, out.attrs = True, op, inputs, attrs
+    else:
+        out.requires_grad, out.op, out.inputs, out.attrs = False, None, (), NO_ATTRIBUTES
+    return out
+
+
+def as_tensor(value, beside=None):
+    """``value`` as a tensor.  A Python number takes the type of the operand ``beside`` it, and so never widens it."""
+    if isinstance(value, Tensor):
+        return value
+    if type(value) in (float, int, bool) and hasattr(beside, "dtype"):
+        dtype = beside.dtype if beside.dtype.kind in "fc" else np.result_type(beside.dtype, value)
+        return result(dtype.type(value), False, None, (), NO_ATTRIBUTES)
+    return Tensor(value)
 
 
 # What a user calls is a function: it computes the value and lets the result remember where it came from.  Of the three below,
@@ -248,7 +275,7 @@ def call_with_any(op):
 def call_with_one(op):
     """The function that applies a primitive to one tensor; attributes may be given by position, as in ``sum(x, 0)``."""
     forward, differentiable, call_general = op.forward, op.differentiable, call_with_any(op)
-    names = forward.__code__.co_varnames[1 : forward.__code__.co_argcount]
+    names = forward.__code__.co_varnames[1 : forward.__code__.co_argcount]  # of the attributes, for those given by position
 
     @wraps(forward)
     def call(x, *args, **attrs):
@@ -276,20 +303,3 @@ def call_with_two(op):
         return result(forward(x._data, y._data), requires_grad, op, (x, y), NO_ATTRIBUTES)
 
     return call
-
-
-NO_ATTRIBUTES = {}
-new_object = object.__new__
-
-
-def result(value, requires_grad, op, inputs, attrs):
-    """A new tensor, which remembers its origin if a gradient may be asked of it.  Unlike ``Tensor(...)``, does not copy."""
-    out = new_object(Tensor)
-    out._data = value
-    out.order = next(creation_number)
-    out.grad = out.name = None
-    if requires_grad and recording.get():
-        out.requires_grad, out.op, out.inputs, out.attrs = True, op, inputs, attrs
-    else:
-        out.requires_grad, out.op, out.inputs, out.attrs = False, None, (), NO_ATTRIBUTES
-    return out

@@ -13,9 +13,16 @@ cancels is not computed.
 >>> @tg.compile
 ... def gradient(x):
 ...     return tg.func.grad(lambda x: tg.sin(x * x))(x)
->>> gradient(tg.tensor(2.0))
+>>> gradient(tg.tensor(2.0, name="x"))
 Tensor(-2.6145744834544478, dtype=float64)
 >>> print(gradient.program)
+gradient: 7 operations recorded, 4 instructions, 1 buffers
+  x                      float64 ()  input
+  v1 = multiply(x, x)    float64 ()  buffer 0
+  v2 = cos(v1)           float64 ()  buffer 0
+  v3 = multiply(x, v2)   float64 ()  buffer 0
+  c4                     float64 ()  constant 2.
+  v5 = multiply(v3, c4)  float64 ()  buffer 0
 """
 
 import threading

@@ -17,8 +17,8 @@ def pooled_loss(loss_fn, params, batch):
     >>> import tinygrad_meta as tg
     >>> batch = tg.tasks.SineTasks().sample(n_tasks=25, n_support=10, n_query=10, rng=0)
     >>> zero = lambda params, x, y: tg.nn.mse_loss(0 * x, y)
-    >>> np.isclose(pooled_loss(zero, None, batch).item(), np.mean([batch.support[1] ** 2, batch.query[1] ** 2]))
-    np.True_
+    >>> bool(np.isclose(pooled_loss(zero, None, batch).item(), np.mean([batch.support[1] ** 2, batch.query[1] ** 2])))
+    True
     """
     x, y = (np.concatenate(pair, axis=1) for pair in zip(batch.support, batch.query, strict=True))
     return mean(loss_fn(params, x, y))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..tree import tree_map
-from .maml import adapt
+from .maml import copies, descend
 
 
 def evaluate(loss_fn, params, batch, step_size, steps=10):
@@ -32,8 +32,10 @@ def evaluate(loss_fn, params, batch, step_size, steps=10):
     """
     with np.errstate(over="ignore", invalid="ignore"):
         losses = [loss_fn(params, *batch.query).data]
+        tasks = losses[0].shape
+        params = copies(params, tasks)
         for _ in range(steps):
-            params = adapt(loss_fn, params, batch.support, step_size, first_order=True)
+            params = descend(loss_fn, params, batch.support, step_size, 1, first_order=True, tasks=tasks)
             params = tree_map(lambda p: p.detach(), params)  # or every step would keep all steps before it
             losses.append(loss_fn(params, *batch.query).data)
     losses = np.array(losses)

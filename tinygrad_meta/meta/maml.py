@@ -35,8 +35,7 @@ def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
     loss_fn : function ``(params, x, y) -> loss``
         One loss per task: the mean over points and outputs, the last two axes.
     params : structure of tensors
-        For a batch of tasks, every task starts from its own copy.  (Parameters whose first axes all have one entry per task
-        are taken to be such copies already, as ``adapt`` returns them.)
+        For a batch of tasks, every task starts from a copy of its own.
     support : pair of arrays (x, y)
         Of shape (points, features) for one task, (tasks, points, features) for a batch.
     step_size : float
@@ -61,28 +60,32 @@ def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
     >>> tg.meta.adapt(loss, theta, (None, [[3.0]]), step_size=0.25)
     Tensor(1.5, dtype=float64, op=subtract)
     """
-    x, y = support
     with no_grad():
-        tasks = loss_fn(params, x, y).shape
-    if tasks and not all([p.shape[:1] == tasks for p in leaves(params)]):
-        params = copies(params, *tasks)
-    return descend(loss_fn, params, support, step_size, steps, first_order)
+        tasks = as_tensor(loss_fn(params, *support)).shape  # () for one task, (tasks,) for a batch
+    return descend(loss_fn, copies(params, tasks), support, step_size, steps, first_order, tasks)
 
 
-def copies(params, n_tasks):
-    """The same parameters for every task, as separate entries along a new first axis."""
-    return tree_map(lambda p: broadcast_to(p, shape=(n_tasks, *as_tensor(p).shape)), params)
+def copies(params, tasks):
+    """The same parameters for every task, as separate entries along new first axes of shape ``tasks``."""
+    return tree_map(lambda p: broadcast_to(p, shape=(*tasks, *as_tensor(p).shape)), params)
 
 
-def descend(loss_fn, params, support, step_size, steps, first_order):
-    x, y = support
+def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
+    """Gradient descent from parameters that are per task already."""
     for _ in range(steps):
         theta = [p if p.requires_grad else leaf(p) for p in map(as_tensor, leaves(params))]
-        losses = loss_fn(rebuild(params, theta), x, y)
+        losses = check_shape(loss_fn(rebuild(params, theta), *support), tasks)
         # Tasks share no parameters, so the gradient of the sum of their losses holds each task's own gradient.
-        gradients = grad(sum(losses), theta, create_graph=not first_order)                      # line 5
+        gradients = grad(sum(losses), theta, create_graph=not first_order)                            # line 5
         params = rebuild(params, [p - step_size * g for p, g in zip(theta, gradients, strict=True)])  # line 6
     return params
+
+
+def check_shape(losses, tasks):
+    if losses.shape != tasks:
+        raise ValueError(f"loss_fn must return one loss per task, of shape {tasks}, and returned shape {losses.shape}: take the "
+                         "mean over points and outputs, axes (-2, -1), and not over tasks")
+    return losses
 
 
 def leaf(p):
@@ -107,8 +110,9 @@ def maml_loss(loss_fn, params, batch, step_size, steps=1, first_order=False):
     Tensor
         A scalar.
     """
-    adapted = descend(loss_fn, copies(params, len(batch.support[1])), batch.support, step_size, steps, first_order)
-    return mean(loss_fn(adapted, *batch.query))
+    tasks = batch.support[1].shape[:1]
+    adapted = descend(loss_fn, copies(params, tasks), batch.support, step_size, steps, first_order, tasks)  # lines 4 to 7
+    return mean(check_shape(loss_fn(adapted, *batch.query), tasks))                                         # of line 8
 
 
 def maml_loss_task_by_task(loss_fn, params, batch, step_size, steps=1, first_order=False):
