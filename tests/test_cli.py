@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_before_training(tmp_path
     assert "argument --output: cannot write to" in printed and printed.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [[], ["maml"], ["graph"], ["check"]])
+@pytest.mark.parametrize("words", [[], ["maml"], ["graph"], ["check"], ["bench"]])
 def test_help_teaches(words, capsys):
     assert run(*words, "--help") == 0
     assert len(capsys.readouterr().out) > 200

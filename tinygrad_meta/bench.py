@@ -383,17 +383,18 @@ class TrainingStep:
         return self.own(lambda step: step)
 
     def own(self, transform):
-        params = [Tensor(p) for p in self.params]
-        theta, optimizer = as_vector(params), Adam()
+        """One function, with Adam in it.  The parameters are parts of one vector, which is what Adam moves."""
+        like, optimizer = [Tensor(p) for p in self.params], Adam()
+        theta = as_vector(like)
         averages = [0 * theta, 0 * theta]
 
-        def loss(theta, x, labels):
-            return cross_entropy(network(split(theta, params), x, relu), labels)
+        def loss(params, x, labels):
+            return cross_entropy(network(params, x, relu), labels)
 
         @transform
         def step(theta, averages, rates, x, labels):
-            value, gradient = value_and_grad(loss)(theta, x, labels)
-            return *optimizer.move(theta, gradient, averages, *rates), value
+            value, gradients = value_and_grad(loss)(split(theta, like), x, labels)
+            return *optimizer.move(theta, as_vector(gradients), averages, *rates), value
 
         def compute():
             nonlocal theta, averages

@@ -399,7 +399,8 @@ def one_large_product(node, graph):
     match node:
         case Node("product" | "product_nt" as kind, [x, y]):
             w = y.inputs[0] if y.kind == "broadcast_to" else y
-            if len(x.shape) > 2 and size(w) == w.shape[-1] * w.shape[-2] and x.shape[:-1] == node.shape[:-1]:
+            is_one_matrix = w.shape[-2:] == y.shape[-2:] and prod(w.shape[:-2]) == 1
+            if len(x.shape) > 2 and len(w.shape) > 1 and is_one_matrix and x.shape[:-1] == node.shape[:-1]:
                 flat = rows_of(x, graph)
                 w = graph("reshape", w, shape=w.shape[-2:])
                 return graph("reshape", graph(kind, flat, w), shape=node.shape)
