@@ -16,7 +16,7 @@ cancels is not computed.
 >>> gradient(tg.tensor(2.0, name="x"))
 Tensor(-2.6145744834544478, dtype=float64)
 >>> print(gradient.program)
-gradient: 7 operations recorded, 4 instructions, 1 buffers
+gradient: 7 operations recorded, 4 instructions, 1 buffers of 8 bytes in all
   x                      float64 ()  input
   v1 = multiply(x, x)    float64 ()  buffer 0
   v2 = cos(v1)           float64 ()  buffer 0
@@ -120,7 +120,7 @@ class Program:
         if description(self.input_nodes, outputs, self.returned) != description(*record(f, args, options)):
             raise ValueError(f"{self.name} does not do the same twice: something in it changes from call to call, such as "
                              "random numbers. Draw them outside and pass them in as arguments")
-        self.recorded = [node for node in order(outputs) if node.op]
+        self.recorded = len([node for node in order(outputs) if node.op])
         outputs = simplify(outputs)
         self.nodes = compute_again(order(outputs))
         self.arrays, self.owner = allocate(self.nodes, self.input_nodes, outputs)
@@ -133,7 +133,7 @@ class Program:
     def __call__(self, given, reuse_outputs=False):
         with self.lock:  # the buffers serve one call at a time
             for buffer, x in zip(self.inputs, given, strict=True):
-                np.copyto(buffer, x._data if isinstance(x, Tensor) else x)
+                buffer[...] = x._data if isinstance(x, Tensor) else x
             for run in self.instructions:
                 run()
             values = self.outputs if reuse_outputs else [array.copy() for array in self.outputs]
@@ -148,7 +148,7 @@ def description(inputs, outputs, returned):
     """A graph as something that can be compared.  What is random or looks at the clock differs when it is recorded again."""
     position = {node: i for i, node in enumerate([*inputs, *[node for node in order(outputs) if node not in inputs]])}
     nodes = [(node.kind, [position[x] for x in node.inputs], frozen(node.attrs), frozen(node.value)) for node in position]
-    return nodes, [position[x] for x in outputs], [frozen(leaf) for leaf in leaves(returned)]
+    return nodes, [position[x] for x in outputs], frozen(returned)
 
 
 def compute_again(nodes, distance=100):
@@ -238,20 +238,19 @@ UFUNCS = {name: getattr(np, name) for name in OPERATIONS if isinstance(getattr(n
 
 def instruction(node, operands, out, zeros):
     kind, attrs = node.kind, node.attrs
+    if kind in ("maximum", "minimum"):
+        return partial(UFUNCS[kind], *operands, out=out)  # NumPy wants this one spelled out; by position is faster
     if kind in UFUNCS:
-        return partial(UFUNCS[kind], *operands, out=out)
+        return partial(UFUNCS[kind], *operands, out)
     if kind == "relu":
         zero = zeros.setdefault((node.shape, node.dtype), np.zeros(node.shape, node.dtype))  # faster than a single 0
         return partial(np.maximum, *operands, zero, out=out)
     if kind == "step":
         return partial(np.greater, *operands, np.zeros((), operands[0].dtype), out)
     if kind in PRODUCTS:
-        x, y = operands
-        x = x.swapaxes(-1, -2) if kind == "product_tn" else x
-        y = y.swapaxes(-1, -2) if kind == "product_nt" else y
-        return partial(np.matmul, x, y, out=out)
+        return product_into(kind, *operands, out)
     if kind == "sum":
-        return partial(np.add.reduce, *operands, out=out, **{"axis": None, **attrs})
+        return partial(np.add.reduce, *operands, attrs.get("axis"), None, out, attrs.get("keepdims", False))
     if kind == "sum_to":
         return sum_into(out, *operands)
     if kind == "join":
@@ -259,16 +258,25 @@ def instruction(node, operands, out, zeros):
     return partial(compute_into, out, node.op.forward, operands, attrs)
 
 
+def product_into(kind, x, y, out):
+    x = x.swapaxes(-1, -2) if kind == "product_tn" else x
+    y = y.swapaxes(-1, -2) if kind == "product_nt" else y
+    if all([prod(z.shape[:-2]) == 1 for z in (x, y)]):  # one matrix each, for which NumPy has a shorter way
+        x, y, out = (z[(0,) * (z.ndim - 2)] for z in (x, y, out))
+        return partial(np.dot, x, y, out)
+    return partial(np.matmul, x, y, out)
+
+
 def sum_into(out, x):
     """Where the sum is over rows, a product with ones does it faster than NumPy's own sum."""
     axes = stretched_axes(out.shape, x.shape)
     if x.dtype.kind == "f" and x.ndim and axes == tuple(range(x.ndim - 1)) and x.flags.c_contiguous:
         rows, columns = prod(x.shape[:-1]), x.shape[-1]
-        return partial(np.matmul, np.ones((1, rows), x.dtype), x.reshape(rows, columns), out=out.reshape(1, columns))
+        return partial(np.dot, np.ones((1, rows), x.dtype), x.reshape(rows, columns), out.reshape(1, columns))
     kept = out.reshape((1,) * (x.ndim - out.ndim) + out.shape)
     if x.dtype.kind == "f" and axes == (x.ndim - 2,):
-        return partial(np.matmul, np.ones((1, x.shape[-2]), x.dtype), x, out=kept)
-    return partial(np.add.reduce, x, axis=axes, out=kept, keepdims=True)
+        return partial(np.matmul, np.ones((1, x.shape[-2]), x.dtype), x, kept)
+    return partial(np.add.reduce, x, axes, None, kept, True)
 
 
 def compute_into(out, forward, operands, attrs):
@@ -294,11 +302,15 @@ def text_of(program):
             names[node] = f"v{len(names)}"
             arguments = [names[x] for x in node.inputs] + [f"{key}={value}" for key, value in node.attrs.items()]
             what = f"{names[node]} = {node.kind}({', '.join(arguments)})"
-            memory = program.arrays[node].__array_interface__["data"][0]
-            where = (f"buffer {buffers.setdefault(memory, len(buffers))}" if program.owner[node] is node
-                     else f"view of {names[node.inputs[0]]}")
+            if program.owner[node] is node:
+                array = program.arrays[node]
+                address = array.__array_interface__["data"][0]
+                buffers[address] = max(buffers.get(address, 0), array.nbytes)
+                where = f"buffer {list(buffers).index(address)}"
+            else:
+                where = f"view of {names[node.inputs[0]]}"
         lines.append((what, f"{node.dtype} {node.shape}", where))
     widths = [max([len(line[i]) for line in lines]) for i in range(2)]
-    recorded = len([node for node in program.recorded if node.op])
-    head = f"{program.name}: {recorded} operations recorded, {len(program.instructions)} instructions, {len(buffers)} buffers"
+    head = (f"{program.name}: {program.recorded} operations recorded, {len(program.instructions)} instructions, "
+            f"{len(buffers)} buffers of {sum(buffers.values()):,} bytes in all")
     return "\n".join([head, *[f"  {what:{widths[0]}}  {kind:{widths[1]}}  {where}" for what, kind, where in lines]])

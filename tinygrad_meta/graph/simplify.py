@@ -6,6 +6,7 @@ an operation on constants is computed at once.  What is left is algebra, the lis
 has a pattern, a replacement and a test case.
 """
 
+from collections import Counter
 from math import prod
 
 import numpy as np
@@ -31,14 +32,16 @@ def rewritten(outputs, rewrites):
     changes = True
     while changes:
         graph, new, changes = Graph(), {}, 0
+        uses = Counter([x for node in order(outputs) for x in node.inputs] + outputs)
         for node in order(outputs):
             copy = graph.copy(node, [new[x] for x in node.inputs])
             for rewrite in by_kind.get(copy.kind, ()) if is_real(copy) else ():
                 replacement = rewrite.replace(copy, graph)
-                if replacement is not None and replacement is not copy and replacement.dtype == copy.dtype:
+                if replacement not in (None, copy) and (replacement.shape, replacement.dtype) == (copy.shape, copy.dtype):
                     copy, changes = replacement, changes + 1
                     break
             new[node] = copy
+            graph.uses[copy] += uses[node]
         outputs = [new[node] for node in outputs]
     return outputs
 
@@ -67,6 +70,7 @@ class Graph:
 
     def __init__(self):
         self.known = {}
+        self.uses = Counter()  # how often is it an input, or an output of the graph?
         self.low_rank = {}  # is it a product through a dimension much smaller than its own, or a sum with such a term?
         self.absorbs_sum = {}  # is it, or has it a term, of which the sum is as cheap as the thing itself?
 
@@ -251,12 +255,14 @@ def factor_out_of_sum(node, graph):
 @rewrite(SAFE, "multiply negative", "(x @ y) * c = (x * c) @ y, if that is smaller", lambda x, y: (x @ y) * 3, (9, 2), (2, 9))
 def factor_into_product(node, graph):
     match node:
-        case Node("multiply", [Node(kind, [x, y]), c]) if kind in PRODUCTS and is_number(c):
+        case Node("multiply", [Node(kind, [x, y]) as xy, c]) if kind in PRODUCTS and is_number(c):
             factor = number(c)
-        case Node("negative", [Node(kind, [x, y])]) if kind in PRODUCTS:
+        case Node("negative", [Node(kind, [x, y]) as xy]) if kind in PRODUCTS:
             factor = -1
         case _:
             return None
+    if graph.uses[xy] > 1:
+        return None  # it would be computed twice, with the factor and without
     if size(x) <= size(y) and size(x) < size(node):
         return graph(kind, graph("multiply", x, factor), y)
     if size(y) < size(node):
@@ -375,7 +381,7 @@ def transpose_of_product(node, graph):
 @rewrite(SAFE, "add", "x * a + y * b = [x y] @ [a; b], for columns x, y and rows a, b",
          lambda x, y, a, b: x * a + y * b, (5, 3, 1), (5, 3, 1), (5, 1, 4), (5, 1, 4))  # fmt: skip
 def two_outer_products(node, graph):
-    if node.kind != "add" or len(node.shape) < 2:
+    if len(node.shape) < 2 or node.shape[-2] == 1:
         return None
     (x, a), (y, b) = (outer_factors(term, node, graph) for term in node.inputs)
     if x and y and a.shape == b.shape and "multiply" in (node.inputs[0].kind, node.inputs[1].kind):
@@ -411,7 +417,7 @@ def one_large_product(node, graph):
 def one_large_sum(node, graph):
     match node:
         case Node("sum_to", [Node("product_tn", [x, y])]) if x.shape[:-1] == y.shape[:-1]:
-            if size(node) != x.shape[-1] * y.shape[-1]:
+            if node.shape[-2:] != (x.shape[-1], y.shape[-1]) or prod(node.shape[:-2]) != 1:
                 return None
             return graph("reshape", graph("product_tn", rows_of(x, graph), rows_of(y, graph)), shape=node.shape)
 
@@ -436,8 +442,8 @@ def reassociate(node, graph):
 
 
 def cheaper(node, replacement, inner):
-    def flops(product):
-        return size(product) * inner_dimension(product)
+    def flops(node):
+        return size(node) * inner_dimension(node) if node.kind in PRODUCTS else 0
 
     return replacement if flops(replacement) + flops(replacement.inputs[0]) < flops(node) + flops(inner) else None
 
