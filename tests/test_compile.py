@@ -1,9 +1,9 @@
 """Replaying: a compiled function does what the function does, and nothing is stale or shared by surprise."""
 
 import gc
-import re
 import importlib
 import math
+import re
 import threading
 import tracemalloc
 from collections import namedtuple

@@ -64,7 +64,7 @@ def parsers():
   python -m tinygrad_meta                      meta-train on sine waves and compare, in 10 to 20 seconds
   python -m tinygrad_meta maml --shots 5       the same with 5 points of each new wave to learn from
   python -m tinygrad_meta maml --help          all options of the experiment
-  python -m tinygrad_meta graph --x1 2 --x2 3  the forward and backward pass of F = (x1 + x2)(x2 + 1)
+  python -m tinygrad_meta graph x1=2 x2=3      the forward and backward pass of F = (x1 + x2)(x2 + 1), or of another F
   python -m tinygrad_meta check                every derivative rule against finite differences
   python -m tinygrad_meta bench --quick        how long a meta-gradient takes, here and in other libraries""")
     commands = parser.add_subparsers(title="commands", metavar="{maml,graph,check,bench}", required=True)
@@ -76,7 +76,7 @@ def parsers():
         "two pictures and results.json. Ctrl-C ends the training early and reports on what there is.")
     maml.set_defaults(run=run_maml)
     maml.add_argument("--paper", action="store_true", help="the paper's protocol: 70,000 iterations with a constant meta step "
-                      "size of 0.001 (14 times the steps); options beside it still apply")
+                      "size of 0.001 (7 times the steps); options beside it still apply")
     whole, real = at_least(1, int), at_least(0, float)
     option = maml.add_argument_group("tasks").add_argument
     option("--shots", type=whole, default=10, metavar="K",
@@ -84,7 +84,7 @@ def parsers():
     option("--tasks", type=whole, default=25, metavar="N", help="tasks in a batch of meta-training (%(default)s)")
     option("--test-tasks", type=at_least(2, int), default=1000, metavar="N", help="new tasks to evaluate on (%(default)s)")
     option = maml.add_argument_group("training").add_argument
-    option("--iterations", type=whole, default=5000, metavar="N", help="meta-training steps of every method (%(default)s)")
+    option("--iterations", type=whole, default=10_000, metavar="N", help="meta-training steps of every method (%(default)s)")
     option("--inner-steps", type=whole, default=1, metavar="N", help="gradient steps to adapt with in training (%(default)s)")
     option("--inner-step-size", type=real, default=0.01, metavar="ALPHA", help="step size of adaptation (%(default)s)")
     option("--meta-step-size", type=real, default=0.02, metavar="BETA", help="step size of Adam, at its peak (%(default)s)")
@@ -103,11 +103,18 @@ def parsers():
     option("--output", type=output_folder, default="results", metavar="FOLDER",
            help="where to save pictures and results.json (%(default)s)")
 
-    graph = commands.add_parser("graph", help="print the forward and backward pass of F = (x1 + x2)(x2 + 1)",
-                                description="Print the forward and the backward pass of F = (x1 + x2)(x2 + 1), line by line.")
+    graph = commands.add_parser(
+        "graph", help="print the forward and backward pass of an expression, as formulas", usage="%(prog)s [options] [x1=2 x2=3 ...]",
+        description="Print how an expression is computed and differentiated, line by line: the forward pass, and the chain rule "
+        "on the way back. The expression is one of numbers, variables, + - * / **, parentheses, and functions such as tanh(x).")
     graph.set_defaults(run=run_graph)
-    for name, value in {"x1": 2.0, "x2": 3.0}.items():
-        graph.add_argument(f"--{name}", type=float, default=value, help="where to differentiate (%(default)s)")
+    graph.add_argument("values", type=assignment, nargs="*", metavar="x1=2", help="what each variable stands for (x1=2 x2=3)")
+    graph.add_argument("--expression", default=SLIDE, metavar="F", help="what to differentiate (%(default)s)")
+    graph.add_argument("--order", type=int, choices=[1, 2], default=1, help="2 is for second derivatives too (%(default)s)")
+    graph.add_argument("--ascii", action="store_true", help="write d and * instead of ∂ and ·")
+    picture = graph.add_mutually_exclusive_group()
+    picture.add_argument("--draw", type=output_file, metavar="PATH", help="also draw the graph, as .svg or .png")
+    picture.add_argument("--output", type=output_folder, metavar="FOLDER", help="also draw the graph, as graph.svg in this folder")
 
     check = commands.add_parser("check", help="check every derivative rule against finite differences",
                                 description="Check every operation's derivative rules against finite differences: the worst "
@@ -124,6 +131,14 @@ def parsers():
     bench.add_argument("--quick", action="store_true", help="measure a tenth as long, and without torch.compile")
     bench.add_argument("--json", type=output_file, metavar="FILE", help="also write machine, versions and figures to this file")
     return parser, maml
+
+
+def assignment(text):
+    """An argument's type: the value of a variable, as in ``x1=2``."""
+    name, _, value = text.partition("=")
+    if not name.strip().isidentifier():
+        raise argparse.ArgumentTypeError(f"must be a variable and its value, such as x1=2, and is {text!r}")
+    return name.strip(), at_least(-np.finfo(float).max, float)(value)
 
 
 def output_folder(text):
@@ -215,11 +230,38 @@ def as_lists(summary):
             for name, values in summary._asdict().items()}
 
 
+@np.errstate(all="ignore")  # log(-1) is nan, and the table says so
 def run_graph(args):
-    """Print the slide's table."""
-    x1, x2 = (tg.tensor(getattr(args, name), requires_grad=True, name=name) for name in ("x1", "x2"))
-    print("F(x1, x2) = (x1 + x2)(x2 + 1)\n")
-    print(tg.graph.trace((x1 + x2) * (x2 + 1)))
+    """Print the slide's table for any expression; the exit code is 2 if it is none."""
+    values = dict(args.values) or ({"x1": 2.0, "x2": 3.0} if args.expression == SLIDE else {})
+    try:
+        F, variables = tg.graph.parse(args.expression, values)
+        if not F.requires_grad:
+            raise ValueError(f"{args.expression!r} depends on no variable: there is nothing to differentiate by")
+    except ValueError as error:
+        print(f"python -m tinygrad_meta graph: {error}", file=sys.stderr)
+        return 2
+    print(f"F({', '.join(values)}) = {args.expression}\n")
+    print(tg.graph.trace(F, args.ascii))
+    if args.order == 2:
+        print_second_order(F, variables, args.ascii)
+    path = args.draw or args.output and args.output / "graph.svg"
+    if path:
+        tg.graph.draw(F, path, order=args.order)
+        print(f"\nPicture: {path}")
+
+
+def print_second_order(F, variables, ascii):
+    """The table of each first derivative."""
+    d = "d" if ascii else "∂"
+    gradients = tg.grad(F, variables, create_graph=True)
+    for t, name in tg.graph.numbered([F, *gradients]):  # so that v1 is the same in all tables
+        t.name = name
+    F.name = None
+    for x, g in zip(variables, gradients, strict=True):
+        g.name = f"{d}F/{d}{x.name}"
+        print(f"\n{g.name} = {tg.graph.expression(g)}, differentiated again\n")
+        print(tg.graph.trace(g, ascii) if g.requires_grad else f"It is {g:.6g} whatever {' and '.join(values)} are.")
 
 
 def run_check(args):

@@ -98,7 +98,7 @@ class Experiment:
         """
         c = self.config
         batch = self.tasks.sample(c.test_tasks, c.shots, c.shots, self.for_test)
-        choice = self.tasks.sample(100, c.shots, c.shots, self.for_choice)
+        choice = self.tasks.sample(1000, c.shots, c.shots, self.for_choice)
         for method in ("pre-trained", "random"):
             self.step_sizes[method] = best_step_size(self.loss_fn, self.params[method], choice, STEP_SIZES, steps)
         errors = {method: evaluate(self.loss_fn, params, batch, self.step_sizes[method], steps)
