@@ -132,7 +132,8 @@ def test_divergence_is_reported_and_is_no_error(tmp_path, capsys):
     (["--dtype", "int8"], "argument --dtype: invalid choice: 'int8'"),
     (["--unknown"], "unrecognized arguments: --unknown"),
     (["train"], "invalid choice: 'train'"),
-    (["graph", "--x1", "one"], "argument --x1: invalid float value: 'one'"),
+    (["graph", "x1=one"], "must be a number, and is 'one'"),
+    (["graph", "x1"], "must be a variable and its value, such as x1=2, and is 'x1'"),
 ])  # fmt: skip
 def test_a_wrong_option_gets_one_sentence(words, sentence, capsys):
     assert run(*words) == 2
@@ -156,13 +157,37 @@ def test_help_teaches(words, capsys):
 # ------------------------------------------------------------------------------------------------- the other commands
 
 
-def test_graph_prints_the_slides_table(capsys):
-    assert run("graph", "--x1", 2, "--x2=3") == 0
+SLIDE = ["∂F/∂v3 = 1", "∂F/∂v1 = ∂F/∂v3 · ∂v3/∂v1 = v2 = 4", "∂F/∂v2 = ∂F/∂v3 · ∂v3/∂v2 = v1 = 5",
+         "∂F/∂x1 = ∂F/∂v1 · ∂v1/∂x1 = v2 = 4", "∂F/∂x2 = ∂F/∂v1 · ∂v1/∂x2 + ∂F/∂v2 · ∂v2/∂x2 = v1 + v2 = 9"]  # fmt: skip
+
+
+@pytest.mark.parametrize("ascii", [False, True])
+def test_graph_prints_the_slides_table(ascii, capsys):
+    assert run("graph", "x1=2", "x2=3", *["--ascii"] * ascii) == 0
     printed = capsys.readouterr().out
-    for line in ["v1 = x1 + x2 = 5", "v2 = x2 + 1 = 4", "v3 = v1 * v2 = 20", "dF/dv3 = 1", "dF/dv1 = dF/dv3 * dv3/dv1 = 4",
-                 "dF/dv2 = dF/dv3 * dv3/dv2 = 5", "dF/dx1 = dF/dv1 * dv1/dx1 = 4",
-                 "dF/dx2 = dF/dv1 * dv1/dx2 + dF/dv2 * dv2/dx2 = 9"]:  # fmt: skip
-        assert f"  {line}\n" in printed
+    for line in ["v1 = x1 + x2 = 5", "v2 = x2 + 1 = 4", "v3 = v1 * v2 = 20", *SLIDE]:
+        assert f"  {line.translate({8706: 'd', 183: '*'}) if ascii else line}\n" in printed
+    assert printed.isascii() or not ascii
+
+
+def test_graph_of_second_order_goes_on_with_the_same_names(capsys):
+    assert run("graph", "--expression", "x*x*y", "x=2", "y=3", "--order", 2) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("v1 = x * x = 4") == 2
+    assert "∂(∂F/∂x)/∂x = " in printed and "∂(∂F/∂y)/∂x = ∂(∂F/∂y)/∂v1 · ∂v1/∂x = 2*x = 4\n" in printed
+
+
+@pytest.mark.parametrize("expression, sentence", [
+    ("open(x)", "'open' is no function here"), ("x.real", "'x.real' is more than numbers"), ("x +", "is not an expression"),
+    ("y * x", "y has no value"), ("sin(x, x)", "sin takes 1 argument, and got 2"),
+    ("1", "x has a value and does not occur in '1'"),
+    ("[x]", "'[x]' is more than"), ("x if x else 1", "is more than"),
+    ("x * 1e999", "too large"), ("x * True", "'True' is more"),
+])  # fmt: skip
+def test_a_wrong_expression_gets_one_sentence(expression, sentence, capsys):
+    assert run("graph", "--expression", expression, "x=2") == 2
+    printed = capsys.readouterr()
+    assert sentence in printed.err and printed.err.count("\n") == 1 and not printed.out
 
 
 def test_trace_shows_functions_attributes_and_arrays():
@@ -173,8 +198,9 @@ def test_trace_shows_functions_attributes_and_arrays():
     assert tg.graph.trace(F).splitlines() == [
         "forward", "  leaf1 = [[1., 2.]]", "  w = [[3.], [4.]]", "  v1 = leaf1 @ w = 11", "  v2 = relu(v1) = 11",
         "  loss = sum(v2, axis=(0, 1)) = 11",
-        "backward", "  dloss/dloss = 1", "  dloss/dv2 = dloss/dloss * dloss/dv2 = 1", "  dloss/dv1 = dloss/dv2 * dv2/dv1 = 1",
-        "  dloss/dw = dloss/dv1 * dv1/dw = [[1.], [2.]]", "  dloss/dleaf1 = dloss/dv1 * dv1/dleaf1 = [[3., 4.]]",
+        "backward", "  ∂loss/∂loss = 1", "  ∂loss/∂v2 = 1", "  ∂loss/∂v1 = ∂loss/∂v2 · ∂v2/∂v1 = step(v1) = 1",
+        "  ∂loss/∂leaf1 = ∂loss/∂v1 · ∂v1/∂leaf1 = step(v1) @ w.mT = [[3., 4.]]",
+        "  ∂loss/∂w = ∂loss/∂v1 · ∂v1/∂w = leaf1.mT @ step(v1) = [[1.], [2.]]",
     ]  # fmt: skip
 
 

@@ -8,7 +8,8 @@ import numpy as _np
 
 from . import func, graph, meta, nn, ops, optim, tasks
 from .autodiff import grad, no_grad
-from .graph import compile
+from .graph import compile, draw
+from .graph import trace as explain
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .ops import (
     abs, add, argmax, argmin, astype, broadcast_to, clip, concat, cos, divide, einsum, equal, exp, expand_dims, expm1, getitem,

@@ -17,12 +17,13 @@ in the graph, its contributions add up.
 With ``create_graph=True`` the rules are recorded like any other computation, and the gradient can be differentiated again.
 """
 
-from contextlib import contextmanager, nullcontext
+from collections import deque
+from contextlib import contextmanager
 
 import numpy as np
 
 from .ops import cast, sum_to
-from .tensor import Tensor, as_tensor, recording, require_floating
+from .tensor import Tensor, as_tensor, creation_number, recording, require_floating
 
 
 @contextmanager
@@ -45,6 +46,27 @@ def no_grad():
     False
     """
     return set_recording(False)
+
+
+scopes = deque(maxlen=50)  # the latest: name, creation numbers just before and after, and that of what is differentiated
+
+
+@contextmanager
+def scope(name, of=None):
+    """Name what is computed inside: pictures put a frame around it, and can fold it into one box.
+
+    >>> import tinygrad_meta as tg
+    >>> x = tg.tensor(2.0, requires_grad=True, name="x")
+    >>> with tg.graph.scope("square"):
+    ...     y = x * x
+    """
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"a scope has a name, for instance scope('inner step 1'), and got {name!r}")
+    before = next(creation_number)
+    try:
+        yield
+    finally:
+        scopes.append((name, before, next(creation_number), of))
 
 
 def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=False):
@@ -88,11 +110,11 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
     outputs, inputs = as_list(outputs, "outputs"), as_list(inputs, "inputs")
     for x in inputs:
         require_floating(x, "grad")
-    gradients = first_gradients(outputs, grad_outputs)  # by the number of the tensor that a gradient belongs to
     path, dependent = between(outputs, inputs)
     wanted = {x.order for x in inputs}
 
-    with nullcontext() if create_graph else no_grad():
+    with scope("backward", of=outputs[-1].order) if create_graph else no_grad():
+        gradients = first_gradients(outputs, grad_outputs)  # by the number of the tensor that a gradient belongs to
         for out in reversed(path):
             g = gradients[out.order] if out.order in wanted else gradients.pop(out.order)  # complete now; freed unless wanted
             for i, x in enumerate(out.inputs):

@@ -12,8 +12,11 @@ import numpy as np
 
 import tinygrad_meta as tg
 
+from .graph.expression import expression, history, named
+from .graph.text import trace
 from .nn import ACTIVATIONS, INITIALIZERS
 
+SLIDE = "(x1 + x2) * (x2 + 1)"  # the expression of the command graph, unless another is given
 STEPS = (0, 1, 5, 10)  # of adaptation, in the table
 PAPER = {"iterations": 70_000, "meta_step_size": 0.001, "schedule": "constant"}  # where it differs from the defaults
 
@@ -104,9 +107,10 @@ def parsers():
            help="where to save pictures and results.json (%(default)s)")
 
     graph = commands.add_parser(
-        "graph", help="print the forward and backward pass of an expression, as formulas", usage="%(prog)s [options] [x1=2 x2=3 ...]",
-        description="Print how an expression is computed and differentiated, line by line: the forward pass, and the chain rule "
-        "on the way back. The expression is one of numbers, variables, + - * / **, parentheses, and functions such as tanh(x).")
+        "graph", help="print the forward and backward pass of an expression, as formulas",
+        usage="%(prog)s [options] [x1=2 x2=3 ...]",
+        description="Print how an expression is computed and differentiated, line by line: the forward pass, and the chain "
+        "rule on the way back. The expression is one of numbers, variables, + - * / **, parentheses, and functions such as tanh(x).")
     graph.set_defaults(run=run_graph)
     graph.add_argument("values", type=assignment, nargs="*", metavar="x1=2", help="what each variable stands for (x1=2 x2=3)")
     graph.add_argument("--expression", default=SLIDE, metavar="F", help="what to differentiate (%(default)s)")
@@ -114,7 +118,7 @@ def parsers():
     graph.add_argument("--ascii", action="store_true", help="write d and * instead of ∂ and ·")
     picture = graph.add_mutually_exclusive_group()
     picture.add_argument("--draw", type=output_file, metavar="PATH", help="also draw the graph, as .svg or .png")
-    picture.add_argument("--output", type=output_folder, metavar="FOLDER", help="also draw the graph, as graph.svg in this folder")
+    picture.add_argument("--output", type=output_folder, metavar="FOLDER", help="also draw it, as graph.svg in this folder")
 
     check = commands.add_parser("check", help="check every derivative rule against finite differences",
                                 description="Check every operation's derivative rules against finite differences: the worst "
@@ -136,9 +140,15 @@ def parsers():
 def assignment(text):
     """An argument's type: the value of a variable, as in ``x1=2``."""
     name, _, value = text.partition("=")
-    if not name.strip().isidentifier():
+    if not name.strip().isidentifier() or "=" not in text:
         raise argparse.ArgumentTypeError(f"must be a variable and its value, such as x1=2, and is {text!r}")
-    return name.strip(), at_least(-np.finfo(float).max, float)(value)
+    try:
+        number = float(value)
+    except ValueError:
+        number = np.nan
+    if not np.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{name.strip()} must be a number, and is {value!r}")
+    return name.strip(), number
 
 
 def output_folder(text):
@@ -233,16 +243,18 @@ def as_lists(summary):
 @np.errstate(all="ignore")  # log(-1) is nan, and the table says so
 def run_graph(args):
     """Print the slide's table for any expression; the exit code is 2 if it is none."""
+    from .graph.parse import parse
+
     values = dict(args.values) or ({"x1": 2.0, "x2": 3.0} if args.expression == SLIDE else {})
     try:
-        F, variables = tg.graph.parse(args.expression, values)
+        F, variables = parse(args.expression, values)
         if not F.requires_grad:
             raise ValueError(f"{args.expression!r} depends on no variable: there is nothing to differentiate by")
     except ValueError as error:
         print(f"python -m tinygrad_meta graph: {error}", file=sys.stderr)
         return 2
     print(f"F({', '.join(values)}) = {args.expression}\n")
-    print(tg.graph.trace(F, args.ascii))
+    print(trace(F, args.ascii))
     if args.order == 2:
         print_second_order(F, variables, args.ascii)
     path = args.draw or args.output and args.output / "graph.svg"
@@ -252,16 +264,27 @@ def run_graph(args):
 
 
 def print_second_order(F, variables, ascii):
-    """The table of each first derivative."""
+    """A table for each first derivative."""
     d = "d" if ascii else "∂"
     gradients = tg.grad(F, variables, create_graph=True)
-    for t, name in tg.graph.numbered([F, *gradients]):  # so that v1 is the same in all tables
-        t.name = name
-    F.name = None
-    for x, g in zip(variables, gradients, strict=True):
-        g.name = f"{d}F/{d}{x.name}"
-        print(f"\n{g.name} = {tg.graph.expression(g)}, differentiated again\n")
-        print(tg.graph.trace(g, ascii) if g.requires_grad else f"It is {g:.6g} whatever {' and '.join(values)} are.")
+    keep_names(F, [F])  # so that v1 is the same in all tables
+    formulas = {f"{d}F/{d}{x.name}": (g, expression(g)) for x, g in zip(variables, gradients, strict=True)}
+    for name, (g, _) in formulas.items():
+        g.name = name
+    keep_names(F, [F, *gradients])
+    for name, (g, formula) in formulas.items():
+        g.name = name  # which may be that of another, where both derivatives are the same
+        print(f"\n{name} = {formula}")
+        print(trace(g, ascii) if g.requires_grad else "a constant: all its derivatives are 0")
+
+
+def keep_names(F, tensors):
+    """Name what tensors were computed from as ``trace`` would, all but F."""
+    tensors = history(tensors)
+    names = named(tensors)
+    for t in tensors:
+        if t is not F:
+            t.name = names.get(t.order)
 
 
 def run_check(args):

@@ -1,0 +1,84 @@
+"""Formulas: right, and as short as a person would write them."""
+
+import numpy as np
+import pytest
+
+import tinygrad_meta as tg
+
+THIRTY = """
+    x**3                    x**5 - 4*x**3 + x       (x + 1)**4              1/x                     1/(x**2 + 1)
+    x/(x + 1)               (x - 1)/(x**2 + 2)      x**2.5                  sqrt(x)                 sqrt(x**2 + 1)
+    1/sqrt(x)               exp(x)                  exp(-x**2)              x*exp(x)                exp(sin(x))
+    log(x)                  log(x**2 + 1)           x*log(x)                log(x)/x                sin(x)
+    cos(3*x + 1)            sin(x**2)               x*sin(x)                sin(x)*cos(x)           sin(x)/x
+    tanh(x)                 x*tanh(x)               tanh(x)**2              exp(x)/(1 + exp(x))     x**x
+""".split("  ")
+THIRTY = [formula.strip() for formula in THIRTY if formula.strip()]
+NAMESPACE = {name: getattr(tg, name) for name in ("sqrt", "exp", "log", "sin", "cos", "tanh")}
+
+
+def value_of(formula, **values):
+    """What a formula says, lines with shared parts included."""
+    *lines, last = formula.split("\n")
+    namespace = {**vars(np), "sigmoid": lambda x: 1 / (1 + np.exp(-x)), **values}
+    for line in lines:
+        exec(line, namespace)
+    return eval(last, namespace)
+
+
+def derivatives(f, point, n):
+    """The tensors f, f', f'', ... at a point."""
+    x = tg.tensor(point, requires_grad=True, name="x")
+    found = [f(x)]
+    for _ in range(n):
+        found += tg.grad(found[-1], x, create_graph=True)
+        if not found[-1].requires_grad:
+            break
+    return found
+
+
+@pytest.mark.parametrize("formula", THIRTY)
+def test_as_right_as_sympy_and_at_most_twice_as_long(formula):
+    """Up to the third derivative.  SymPy's own formula is the shorter one of what diff returns, as it is and simplified.
+
+    Of sin(x)*cos(x) it is the former: SymPy knows about double angles, and we do not.
+    """
+    sympy = pytest.importorskip("sympy", reason="formulas are compared with SymPy's")
+    x = sympy.Symbol("x", positive=True)
+    exact = sympy.nsimplify(sympy.sympify(formula, {"x": x}))
+    for n in range(4):
+        theirs = sympy.diff(exact, x, n)
+        length = min(len(str(form)) for form in (theirs, theirs if formula == "sin(x)*cos(x)" else sympy.simplify(theirs)))
+        for point in np.random.default_rng(n).uniform(0.2, 2, 3):
+            tensors = derivatives(lambda x: eval(formula, NAMESPACE, {"x": x}), point, n)
+            ours = tg.graph.expression(tensors[n])
+            assert value_of(ours, x=point) == pytest.approx(float(theirs.subs(x, point)), rel=1e-5, abs=1e-6), ours
+            assert value_of(ours, x=point) == pytest.approx(tensors[n].item(), rel=1e-5, abs=1e-6), ours
+        assert len(ours) <= 2 * length, f"{ours} is too long for {theirs}"
+
+
+def test_there_are_thirty():
+    assert len(set(THIRTY)) == 30
+
+
+def test_shared_parts_are_named_once():
+    x = tg.tensor(0.5, requires_grad=True, name="x")
+    z = tg.log(x * x + 3 * x + 1)
+    assert tg.graph.expression((z + 1) / tg.cos(z)) == "t1 = log(x*(x + 3) + 1)\n(t1 + 1)/cos(t1)"
+
+
+def test_formulas_end_at_names():
+    x = tg.tensor(0.5, requires_grad=True, name="x")
+    v = tg.sin(x)
+    v.name = "v"
+    assert tg.graph.expression(2 * v * v - v) == "2*v**2 - v"
+
+
+@pytest.mark.parametrize("formula, f", [
+    ("-x", lambda x: -x), ("(-x) @ x.mT", lambda x: -x @ x.mT), ("x*(x @ x)", lambda x: x * (x @ x)), ("x[0]", lambda x: x[0]),
+    ("x/2", lambda x: 0.5 * x), ("0", lambda x: x - x), ("2**x", lambda x: 2**x),
+    ("sum(x, axis=0)", lambda x: tg.sum(x, axis=0)),
+])  # fmt: skip
+def test_notation(formula, f):
+    x = tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="x")
+    assert tg.graph.expression(f(x)) == formula
