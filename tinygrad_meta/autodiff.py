@@ -48,27 +48,6 @@ def no_grad():
     return set_recording(False)
 
 
-scopes = deque(maxlen=50)  # the latest: name, creation numbers just before and after, and that of what is differentiated
-
-
-@contextmanager
-def scope(name, of=None):
-    """Name what is computed inside: pictures put a frame around it, and can fold it into one box.
-
-    >>> import tinygrad_meta as tg
-    >>> x = tg.tensor(2.0, requires_grad=True, name="x")
-    >>> with tg.graph.scope("square"):
-    ...     y = x * x
-    """
-    if not isinstance(name, str) or not name:
-        raise TypeError(f"a scope has a name, for instance scope('inner step 1'), and got {name!r}")
-    before = next(creation_number)
-    try:
-        yield
-    finally:
-        scopes.append((name, before, next(creation_number), of))
-
-
 def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=False):
     """The gradients of ``outputs`` with respect to ``inputs``, as new tensors.  Nothing else changes.
 
@@ -113,7 +92,7 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
     path, dependent = between(outputs, inputs)
     wanted = {x.order for x in inputs}
 
-    with scope("backward", of=outputs[-1].order) if create_graph else no_grad():
+    with scope("backward", of=outputs[-1].order) if create_graph else no_grad():  # a scope is only a name, for pictures
         gradients = first_gradients(outputs, grad_outputs)  # by the number of the tensor that a gradient belongs to
         for out in reversed(path):
             g = gradients[out.order] if out.order in wanted else gradients.pop(out.order)  # complete now; freed unless wanted
@@ -204,6 +183,27 @@ def as_list(tensors, role):
         if not isinstance(t, Tensor):
             raise TypeError(f"grad takes tensors, and {role}[{i}] is of type {type(t).__name__}")
     return tensors
+
+
+scopes = deque(maxlen=50)  # the latest: name, creation numbers just before and after, and that of what is differentiated
+
+
+@contextmanager
+def scope(name, of=None):
+    """Name what is computed inside: pictures put a frame around it, and can fold it into one box.
+
+    >>> import tinygrad_meta as tg
+    >>> x = tg.tensor(2.0, requires_grad=True, name="x")
+    >>> with tg.graph.scope("square"):
+    ...     y = x * x
+    """
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"a scope has a name, for instance scope('inner step 1'), and got {name!r}")
+    before = next(creation_number)
+    try:
+        yield
+    finally:
+        scopes.append((name, before, next(creation_number), of))
 
 
 def backward(self, gradient=None, create_graph=False):

@@ -52,7 +52,7 @@ def compile(f, reuse_outputs=False):
         run again, so it must do the same whatever the values are.  Arguments that are not arrays (numbers, strings) and
         captured variables are constants of the recording.
     reuse_outputs : bool
-        Return arrays that the next call overwrites, instead of new ones.
+        Return arrays that the next call overwrites, instead of new ones.  Not for use from several threads.
 
     Returns
     -------
