@@ -6,6 +6,7 @@ Each is a comparison that a first-order implementation fails, in float64: finite
 
 import numpy as np
 import pytest
+from test_autodiff import assert_memory_is_flat
 
 import tinygrad_meta as tg
 from tinygrad_meta import nn
@@ -203,26 +204,8 @@ def test_equals_torch(steps):
 
 
 def test_memory_is_flat_over_meta_steps_without_the_garbage_collector():
-    import gc
-    import tracemalloc
-
     params, loss_fn = network(sizes=[1, 4, 1])
-    step = lambda: tg.grad(maml_loss(loss_fn, params, BATCH, ALPHA), leaves(params))  # noqa: E731
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(20):
-            step()
-        tracemalloc.start()
-        step()
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(1000):
-            step()
-        grown = tracemalloc.get_traced_memory()[0] - before
-        tracemalloc.stop()
-        assert grown < 20_000 and gc.collect() == 0
-    finally:
-        gc.enable()
+    assert_memory_is_flat(lambda: tg.grad(maml_loss(loss_fn, params, BATCH, ALPHA), leaves(params)), 1000)
 
 
 def test_the_cost_of_an_inner_step_is_constant():

@@ -186,3 +186,11 @@ def test_an_index_is_copied_too():
     y = x[index]
     index[:] = 2
     assert tg.grad(y.sum(), x)[0].data.tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("x", [2.0, tg.tensor(2.0)])
+def test_arguments_too_many_or_twice_are_refused(x):
+    with pytest.raises(TypeError, match="sin takes at most 1 by position, and got 2"):
+        tg.sin(x, 5)
+    with pytest.raises(TypeError, match="axis"):
+        tg.sum(x, None, axis=0)

@@ -92,7 +92,8 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
     path, dependent = between(outputs, inputs)
     wanted = {x.order for x in inputs}
 
-    with scope("backward", of=outputs[-1].order) if create_graph else no_grad():  # a scope is only a name, for pictures
+    newest = max([out.order for out in outputs], default=None)
+    with scope("backward", of=newest) if create_graph else no_grad():  # a scope is only a name, for pictures
         gradients = first_gradients(outputs, grad_outputs)  # by the number of the tensor that a gradient belongs to
         for out in reversed(path):
             g = gradients[out.order] if out.order in wanted else gradients.pop(out.order)  # complete now; freed unless wanted

@@ -279,12 +279,13 @@ def call_with_one(op):
 
     @wraps(forward)
     def call(x, *args, **attrs):
-        if type(x) is not Tensor:
-            return call_general(x, **dict(zip(names, args, strict=False)), **attrs)
-        value = forward(x._data, *args, **attrs)
         if args:
-            attrs.update(zip(names, args, strict=False))
-        return result(value, x.requires_grad and differentiable, op, (x,), attrs)
+            if len(args) > len(names):
+                raise TypeError(f"{op.name} takes at most {1 + len(names)} by position, and got {1 + len(args)}")
+            attrs = dict(**dict(zip(names, args, strict=False)), **attrs)
+        if type(x) is not Tensor:
+            return call_general(x, **attrs)
+        return result(forward(x._data, **attrs), x.requires_grad and differentiable, op, (x,), attrs)
 
     return call
 
