@@ -19,6 +19,7 @@ With ``create_graph=True`` the rules are recorded like any other computation, an
 
 from collections import deque
 from contextlib import contextmanager
+from operator import attrgetter
 
 import numpy as np
 
@@ -90,47 +91,47 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
     for x in inputs:
         require_floating(x, "grad")
     path, dependent = between(outputs, inputs)
-    wanted = {x.order for x in inputs}
+    wanted = set(inputs)
 
     newest = max([out.order for out in outputs], default=None)
     with scope("backward", of=newest) if create_graph else no_grad():  # a scope is only a name, for pictures
-        gradients = first_gradients(outputs, grad_outputs)  # by the number of the tensor that a gradient belongs to
+        gradients = first_gradients(outputs, grad_outputs)  # by tensor
         for out in reversed(path):
-            g = gradients[out.order] if out.order in wanted else gradients.pop(out.order)  # complete now; freed unless wanted
+            g = gradients[out] if out in wanted else gradients.pop(out)  # complete now; freed unless wanted
             for i, x in enumerate(out.inputs):
-                if x.order in dependent:
+                if x in dependent:
                     contribution = apply_rule(out, i, x, g)
-                    so_far = gradients.get(x.order)
-                    gradients[x.order] = contribution if so_far is None else so_far + contribution
+                    so_far = gradients.get(x)
+                    gradients[x] = contribution if so_far is None else so_far + contribution
 
     for i, x in enumerate(inputs):
-        if x.order not in dependent and not allow_unused:
+        if x not in dependent and not allow_unused:
             raise ValueError(why_not_connected(i, x))
-    return tuple([gradients[x.order] if x.order in dependent else None for x in inputs])
+    return tuple([gradients[x] if x in dependent else None for x in inputs])
+
+
+creation_order = attrgetter("order")
 
 
 def between(outputs, inputs):
-    """The tensors on the way from inputs to outputs, oldest first, and the numbers of those inputs and all computed from them.
+    """The tensors on the way from inputs to outputs, oldest first, and the set of those inputs and all computed from them.
 
     Tensors are numbered as they are created.  So sorting by number is a topological order, and nothing older than the oldest
     input can lead to it: the search stops there, however long the history of the inputs is.
     """
     oldest = min([x.order for x in inputs], default=0)
-    found, to_visit = {}, list(outputs)
+    found, to_visit = set(), list(outputs)
     while to_visit:
         out = to_visit.pop()
-        if out.requires_grad and out.order >= oldest and out.order not in found:
-            found[out.order] = out
+        if out.requires_grad and out.order >= oldest and out not in found:
+            found.add(out)
             to_visit += out.inputs
 
-    path, dependent = [], {x.order for x in inputs if x.order in found}
-    for order in sorted(found):
-        out = found[order]
-        for x in out.inputs:
-            if x.order in dependent:
-                dependent.add(order)
-                path.append(out)
-                break
+    path, dependent = [], found.intersection(inputs)
+    for out in sorted(found, key=creation_order):
+        if not dependent.isdisjoint(out.inputs):
+            dependent.add(out)
+            path.append(out)
     return path, dependent
 
 
@@ -167,7 +168,7 @@ def first_gradients(outputs, grad_outputs):
         if g.shape != out.shape:
             raise ValueError(f"grad_outputs has shape {g.shape} for an output of shape {out.shape}: they must be the same")
         g = g if g.dtype == out.dtype else cast(g, out.dtype)
-        gradients[out.order] = gradients[out.order] + g if out.order in gradients else g
+        gradients[out] = gradients[out] + g if out in gradients else g
     return gradients
 
 
@@ -221,8 +222,8 @@ def backward(self, gradient=None, create_graph=False):
     leaves, seen, to_visit = [], set(), [self]
     while to_visit:
         out = to_visit.pop()
-        if out.requires_grad and out.order not in seen:
-            seen.add(out.order)
+        if out.requires_grad and out not in seen:
+            seen.add(out)
             to_visit += out.inputs
             leaves += [out] if out.op is None else []
     if not leaves:

@@ -214,7 +214,7 @@ def require_grad(tensors, on):
 def check_connected(outputs, inputs, caller):
     _, connected = autodiff.between(outputs, inputs)
     for i, x in enumerate(inputs):
-        if x.order not in connected:
+        if x not in connected:
             raise ValueError(
                 f"{caller}: the function's result does not depend on argument leaf {i} of shape {x.shape}. Leave it out of "
                 "what you differentiate by; or, if it was cut off by .numpy(), .data or detach(), use operations instead"
@@ -223,16 +223,15 @@ def check_connected(outputs, inputs, caller):
 
 def depends_on_others(outputs, inputs):
     """Whether anything that requires a gradient, other than ``inputs``, went into ``outputs``."""
-    own = {x.order for x in inputs}
     if any([source.requires_grad for x in inputs for source in x.inputs]):
         return True
-    seen, to_visit = set(), list(outputs)
+    seen, to_visit = set(inputs), list(outputs)
     while to_visit:
         out = to_visit.pop()
-        if out.requires_grad and out.order not in own and out.order not in seen:
+        if out.requires_grad and out not in seen:
             if out.op is None:
                 return True
-            seen.add(out.order)
+            seen.add(out)
             to_visit += out.inputs
     return False
 
@@ -240,7 +239,7 @@ def depends_on_others(outputs, inputs):
 def connect(g, inputs):
     """A derivative that happens to be constant is still a function of the inputs, whose own derivative is then zero."""
     _, connected = autodiff.between([g], inputs)
-    others = [x for x in inputs if x.order not in connected]
+    others = [x for x in inputs if x not in connected]
     return constant_in(g, *others) if others else g
 
 

@@ -211,7 +211,7 @@ def likely_cause(f, xs, outputs, i, v, u, eps, analytic, numerical):
     """Why the two values differ; None if nothing speaks against a wrong rule."""
     if not np.isfinite([analytic, numerical]).all():
         return "the function or its derivative is infinite or undefined here, or the rule computes 0 times infinity"
-    if xs[i].order not in autodiff.between(outputs, [xs[i]])[1]:
+    if xs[i] not in autodiff.between(outputs, [xs[i]])[1]:
         return "the output is not connected to this input: detach(), .data, .numpy() or no_grad() cut it off from the graph"
     coarse = [t.dtype for t in (xs[i], *outputs) if t.dtype.itemsize < 8]
     if coarse:

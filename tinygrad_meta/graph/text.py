@@ -131,7 +131,7 @@ def chain_rule(F, tensors, names, ascii):
         return " = ".join([" + ".join(rule)] * bool(rule) + [text] * (text != value(g)) + [value(g)])
 
     of_F = F.name or "F"
-    gradients = first_gradients([F], None)
+    gradients = {out.order: g for out, g in first_gradients([F], None).items()}
     contributions = {t.order: {} for t in tensors}
     for t in nearest_first(mirrored(tensors)):
         ways = contributions[t.order]
