@@ -123,6 +123,61 @@ def np_sum_to(x, shape):
     return {(): x.sum(), (3,): x.sum(0), (1, 3): x.sum(0, keepdims=True), (2, 1): x.sum(1, keepdims=True), (2, 3): x}[shape]
 
 
+def np_windows(x, size, stride=1):
+    down, across = ((n - size) // stride + 1 for n in x.shape[-3:-1])
+    corners = [[(stride * i, stride * j) for j in range(across)] for i in range(down)]
+    flat = [np.stack([x[..., i : i + size, j : j + size, :].reshape(*x.shape[:-3], -1) for i, j in row], -2) for row in corners]
+    return np.stack(flat, -3)
+
+
+def torch_windows(x, size, stride=1):
+    return x.unfold(-3, size, stride).unfold(-3, size, stride).movedim(-3, -1).flatten(-3)
+
+
+def np_overlap_add(x, shape, size, stride=1):
+    out = np.zeros(shape, x.dtype)
+    for i, j in np.ndindex(x.shape[-3:-1]):
+        window = x[..., i, j, :].reshape(*shape[:-3], size, size, shape[-1])
+        out[..., stride * i : stride * i + size, stride * j : stride * j + size, :] += window
+    return out
+
+
+def torch_overlap_add(x, shape, size, stride=1):
+    """PyTorch calls it fold, and has channels before pixels and windows in the last axis."""
+    channels_first = x.unflatten(-1, (size, size, -1)).movedim(-1, -3).flatten(-3)
+    columns = channels_first.flatten(-3, -2).mT.reshape(-1, x.shape[-1], x.shape[-3] * x.shape[-2])
+    return torch.nn.functional.fold(columns, shape[-3:-1], size, stride=stride).movedim(-3, -1).reshape(shape)
+
+
+def convolutions(windows, overlap_add, pad):
+    """References for the three convolutions, in terms of windows."""
+
+    def rows_of(x, stride):
+        rows = windows(pad(x, ((0, 0),) * (x.ndim - 3) + ((1, 1), (1, 1), (0, 0))), 3, stride)
+        return flat(rows), rows.shape[-4:-1]
+
+    def flat(x):
+        return x.reshape(*x.shape[:-4], -1, x.shape[-1])
+
+    def convolve(x, y, stride=1):
+        rows, sizes = rows_of(x, stride)
+        out = rows @ y
+        return out.reshape(*out.shape[:-2], *sizes, out.shape[-1])
+
+    def convolve_nt(x, y, shape, stride=1):
+        rows, (height, width, channels) = flat(x) @ y.swapaxes(-1, -2), shape
+        rows = rows.reshape(*rows.shape[:-2], *x.shape[-4:-1], rows.shape[-1])
+        return overlap_add(rows, (*rows.shape[:-3], height + 2, width + 2, channels), 3, stride)[..., 1:-1, 1:-1, :]
+
+    def convolve_tn(x, y, stride=1):
+        return rows_of(x, stride)[0].swapaxes(-1, -2) @ flat(y)
+
+    return {"convolve": convolve, "convolve_nt": convolve_nt, "convolve_tn": convolve_tn}
+
+
+np_convolutions = convolutions(np_windows, np_overlap_add, np.pad)
+
+
 def torch_reduction(function):
     def reduce(x, axis=None, keepdims=False, **options):
         return function(x, dim=tuple(range(x.ndim)) if axis is None else axis, keepdim=keepdims, **options)
@@ -136,6 +191,16 @@ def torch_variance(function):
 
 def torch_pad(x, pad_width):
     return torch.nn.functional.pad(x, np.broadcast_to(pad_width, (x.ndim, 2))[::-1].ravel().tolist())
+
+
+torch_convolutions = convolutions(torch_windows, torch_overlap_add, torch_pad)
+
+
+def convolution(images, results, weights, **attrs):
+    """A row for each of the three convolutions on data of these shapes."""
+    shapes = {"convolve": (images, weights), "convolve_nt": (results, weights), "convolve_tn": (images, results)}
+    return [Row(name, np_convolutions[name], torch_convolutions[name], (real, real), shapes[name],
+                attrs | ({"shape": images[-3:]} if name == "convolve_nt" else {})) for name in shapes]
 
 
 # ----------------------------------------------------------------------------------------------------------- the table
@@ -206,6 +271,12 @@ TABLE = [
     *[Row("scatter", np_scatter, shapes=(shape,), attrs={"index": index, "shape": (3, 4)})
       for index, shape in [(1, (4,)), ([0, 2, 0], (3, 4)), (slice(0, 2), (2, 4)), ((1, 2), ())]],
     *[Row("pad", np.pad, torch_pad, attrs={"pad_width": width}) for width in (1, (1, 2), ((1, 0), (0, 2)))],
+    *[Row(name, numpy, torch, shapes=(before,), attrs=attrs | options)
+      for shape, rows, attrs in [((3, 4, 1), (2, 3, 4), {"size": 2}), ((2, 4, 5, 2), (2, 2, 3, 18), {"size": 3}),
+                                 ((5, 4, 2), (2, 1, 18), {"size": 3, "stride": 2}), ((2, 3, 2), (2, 3, 2), {"size": 1}),
+                                 ((1, 2, 4, 5, 1), (1, 2, 1, 2, 4), {"size": 2, "stride": 3})]
+      for name, numpy, torch, before, options in [("windows", np_windows, torch_windows, shape, {}),
+                                                  ("overlap_add", np_overlap_add, torch_overlap_add, rows, {"shape": shape})]],
     *[Row("concat", lambda *xs, axis: np.concatenate(xs, axis), lambda *xs, axis: torch.cat(xs, axis), (real, real), shapes,
           {"axis": axis}, call=lambda *xs, axis: ops.concat(xs, axis))
       for axis, shapes in [(0, ((2, 3), (1, 3))), (-1, ((2, 3), (2, 1))), (1, ((2, 0), (2, 2)))]],
@@ -252,4 +323,10 @@ TABLE = [
     einsum("i,i,i->", (3,), (3,), (3,)),
     contract(("ij", "jk"), "ik", (2, 3), (3, 2)),
     contract(("ij", "ij"), "j", (2, 3), (2, 3)),
+    # convolutions
+    *convolution((2, 3, 2, 1), (2, 3, 2, 2), (9, 2)),
+    *convolution((1, 4, 3, 2), (1, 2, 2, 1), (18, 1), stride=2),
+    *convolution((2, 1, 2, 2, 1), (2, 1, 2, 2, 1), (2, 9, 1)),
+    *convolution((1, 2, 1, 1), (2, 1, 1, 1, 2), (2, 9, 2), stride=2),
+    *convolution((2, 1, 2, 1, 1), (1, 2, 1, 1), (1, 9, 1)),
 ]

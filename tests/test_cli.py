@@ -1,16 +1,21 @@
 """The command line, as a user meets it."""
 
+import io
 import json
 import subprocess
 import sys
+import zipfile
 
 import matplotlib.image
 import numpy as np
 import pytest
 import tqdm
+from PIL import Image
 
 import tinygrad_meta as tg
-from tinygrad_meta import check, cli
+from tinygrad_meta import bench, check, cli
+from tinygrad_meta.meta import challenge
+from tinygrad_meta.tasks import drawn_alphabet
 
 TINY = ["--iterations", "20", "--tasks", "3", "--test-tasks", "5", "--hidden", "6", "--output"]
 METHODS = ["MAML", "first-order", "pre-trained", "random", "oracle"]
@@ -233,3 +238,81 @@ def test_importing_the_package_loads_nothing_but_numpy():
 def test_the_module_can_be_run():
     done = subprocess.run([sys.executable, "-m", "tinygrad_meta", "graph"], capture_output=True, text=True, check=True)
     assert "v3 = v1 * v2 = 20" in done.stdout
+
+
+# ---------------------------------------------------------------------------------------- families, omniglot-challenge
+
+FAMILIES = ["--iterations", "2", "--test-tasks", "3"]
+
+
+@pytest.fixture
+def one_thread(monkeypatch):
+    """As if the program had been started with one thread, so that it does not start itself again."""
+    for name, value in bench.ONE_THREAD.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def little_omniglot(tmp_path):
+    """A folder with archives like Omniglot's, in which all characters are drawn by this program."""
+    folder = tmp_path / "omniglot"
+    folder.mkdir()
+    for archive, alphabets in {"images_background_small1": ["Greek", "Latin"], "images_background_small2": ["Latin", "Tagalog"]}.items():
+        images, _ = drawn_alphabet(classes=2 * 8, examples=8, rng=len(archive))
+        with zipfile.ZipFile(folder / f"{archive}.zip", "w") as file:
+            for i, image in enumerate(images):
+                alphabet, character = alphabets[i // 64], i % 64 // 8
+                file.writestr(f"{archive}/{alphabet}/character{character + 1:02}/0001_{i % 8 + 1:02}.png", png(image))
+    with zipfile.ZipFile(folder / "all_runs.zip", "w") as file:
+        images, _ = drawn_alphabet(classes=20, examples=2, rng=5)
+        for run in range(1, 3):
+            lines = [f"run{run:02}/test/item{i + 1:02}.png run{run:02}/training/class{i + 1:02}.png\n" for i in range(20)]
+            file.writestr(f"run{run:02}/class_labels.txt", "".join(lines))
+            for i, image in enumerate(images):
+                name = f"training/class{i // 2 + 1:02}" if i % 2 else f"test/item{i // 2 + 1:02}"
+                file.writestr(f"run{run:02}/{name}.png", png(image))
+    return folder
+
+
+def png(image):
+    """A drawing of 28 pixels as a file of Omniglot's kind: 105 by 105 pixels, black ink on white."""
+    large = np.kron(image < 128, np.ones((4, 4), bool))[3:108, 3:108]
+    content = io.BytesIO()
+    Image.fromarray(large).convert("1").save(content, "png")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("tasks, pictures", [("sine", ["learners.png"]), ("drawn", ["embedding.png", "episode.png"]),
+                                             ("omniglot", ["embedding.png", "episode.png"])])
+def test_families(tasks, pictures, tmp_path, little_omniglot, one_thread, capsys):
+    folder = tmp_path / "out"
+    assert run("families", "--tasks", tasks, *FAMILIES, "--data", little_omniglot, "--output", folder) == 0
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["families.png", "results.json", *pictures])
+    scores, printed = results(folder)["methods"], capsys.readouterr().out
+    for name in ["MAML", "first-order MAML", "Meta-SGD", "ANIL", "Reptile", "iMAML", "hypernetwork"]:
+        assert scores[name]["iterations"] == 2 and scores[name]["parameters"] > 1000 and scores[name]["training_seconds"] > 0
+        assert any(line.startswith(name) and line.endswith("no" if name == "hypernetwork" else "yes") for line in printed.splitlines())
+    assert results(folder)["configuration"]["tasks"] == tasks
+
+
+def test_omniglot_challenge(tmp_path, little_omniglot, one_thread, capsys, monkeypatch):
+    monkeypatch.setattr(challenge, "WAYS", 10)
+    folder = tmp_path / "out"
+    assert run("omniglot-challenge", "--alphabets", "small2", "--iterations", 2, "--data", little_omniglot, "--output", folder) == 0
+    found, printed = results(folder), capsys.readouterr().out
+    assert found["steps"] == 2 and len(found["errors_of_runs"]) == 2
+    assert found["error_percent"] == pytest.approx(100 * sum(found["errors_of_runs"]) / 40)
+    assert "people" in printed and f"{found['error_percent']:.1f} %" in printed and (folder / "worst_run.png").exists()
+
+
+@pytest.mark.parametrize("command", [["families", "--tasks", "omniglot"], ["omniglot-challenge"]])
+def test_missing_archives_are_named(command, tmp_path, one_thread, capsys):
+    assert run(*command, "--data", tmp_path, "--output", tmp_path / "out") == 2
+    message = capsys.readouterr().err
+    assert "images_background_small1.zip" in message and "--download" in message and "Traceback" not in message
+
+
+def test_commands_that_measure_time_start_again_on_one_thread(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(bench.subprocess, "call", lambda words, env: env["OMP_NUM_THREADS"] == "1" and 7)
+    assert run("families") == run("omniglot-challenge") == 7

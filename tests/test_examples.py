@@ -36,6 +36,9 @@ CASES = [
                      r"1 +0\.786448 = 1 - tanh\(x\)\*\*2\n"], None),
     ("13_pictures", [r"4 \+ 5 = 9"], "gradient.svg graph.html graph.svg maml.svg maml_folded.svg maml_gradients_folded.svg "
                                      "network.svg second_derivative.svg"),
+    ("14_three_families", [r"optimisation +[23]\.\d\d +0\.[3456]", r"metric +[1234]\.\d\d +0\.[3456]",
+                           r"model +[234]\.\d\d +0\.[012]\d"], "three_families.png"),
+    ("15_few_shot_images", [r"nearest pixels +[45]\d\.\d %", r"after 1,000 steps +[89]\d\.\d %"], "few_shot_images.png"),
 ]
 
 

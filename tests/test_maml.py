@@ -4,6 +4,8 @@ Each is a comparison that a first-order implementation fails, in float64: finite
 (I - alpha H) times the query gradient, a closed form, and PyTorch.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 from test_autodiff import assert_memory_is_flat
@@ -11,6 +13,7 @@ from test_autodiff import assert_memory_is_flat
 import tinygrad_meta as tg
 from tinygrad_meta import nn
 from tinygrad_meta.meta import adapt, maml_loss, maml_loss_task_by_task
+from tinygrad_meta.meta.maml import maml, query_loss
 from tinygrad_meta.tree import leaves, rebuild
 
 SIZES = [1, 6, 5, 1]
@@ -33,8 +36,8 @@ def meta_gradient(loss_fn, params, batch=BATCH, **options):
     return np.concatenate([g.data.ravel() for g in tg.grad(loss, leaves(params))])
 
 
-def finite_differences(loss_fn, params, eps=1e-6, **options):
-    """The whole meta-objective, inner loop included, re-evaluated with each parameter moved a little."""
+def finite_differences(objective, params, eps=1e-6):
+    """The whole objective, inner loop included, re-evaluated with each parameter moved a little."""
     flat = [p.numpy() for p in leaves(params)]
     gradient = []
     for array in flat:
@@ -43,7 +46,7 @@ def finite_differences(loss_fn, params, eps=1e-6, **options):
             for sign in (1, -1):
                 array[i] += sign * eps
                 moved = rebuild(params, [tg.tensor(a, requires_grad=True) for a in flat])
-                values.append(maml_loss(loss_fn, moved, BATCH, ALPHA, **options).item())
+                values.append(objective(moved).item())
                 array[i] -= sign * eps
             gradient.append((values[0] - values[1]) / (2 * eps))
     return np.array(gradient)
@@ -57,7 +60,7 @@ def relative_error(a, b):
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_meta_gradient_equals_finite_differences_of_the_whole_objective(activation, steps):
     params, loss_fn = network(activation)
-    numerical = finite_differences(loss_fn, params, steps=steps)
+    numerical = finite_differences(lambda p: maml_loss(loss_fn, p, BATCH, ALPHA, steps), params)
     assert relative_error(meta_gradient(loss_fn, params, steps=steps), numerical) < 1e-7
 
 
@@ -65,7 +68,7 @@ def test_meta_gradient_equals_finite_differences_of_the_whole_objective(activati
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_the_first_order_gradient_fails_that_comparison(activation, steps):
     params, loss_fn = network(activation)
-    numerical = finite_differences(loss_fn, params, steps=steps)
+    numerical = finite_differences(lambda p: maml_loss(loss_fn, p, BATCH, ALPHA, steps), params)
     assert relative_error(meta_gradient(loss_fn, params, steps=steps, first_order=True), numerical) > 0.01
 
 
@@ -138,6 +141,44 @@ def test_a_loss_that_averages_over_tasks_is_refused():
     params, _ = network()
     with pytest.raises(ValueError, match=r"one loss per task, of shape \(3,\), and returned shape \(\)"):
         maml_loss(lambda p, x, y: tg.mean((nn.mlp(p, x) - y) ** 2), params, BATCH, ALPHA)
+
+
+def test_a_step_size_for_every_entry():
+    """Step sizes of 0 leave what they belong to alone; the others move it as a single number would."""
+    params, loss_fn = network()
+    sizes = [tuple(tg.tensor(np.where(rng.random(p.shape) < 0.5, ALPHA, 0)) for p in layer)
+             for rng, layer in zip(np.random.default_rng(0).spawn(3), params, strict=True)]
+    one_for_all, one_each = (leaves(adapt(loss_fn, params, BATCH.support, alpha)) for alpha in (ALPHA, sizes))
+    for p, size, a, b in zip(leaves(params), leaves(sizes), one_for_all, one_each, strict=True):
+        np.testing.assert_array_equal(b.data, np.where(size.data > 0, a.data, p.data))
+    with pytest.raises(ValueError, match="not built alike: the structure is a list of length 3 in one and a list of length 1"):
+        adapt(loss_fn, params, BATCH.support, [ALPHA])
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_query_loss_of_maml_as_a_learner_is_the_maml_loss(steps, first_order):
+    params, loss_fn = network()
+    learner = partial(maml, partial(nn.mlp, activation="tanh"), nn.mse_loss, step_size=ALPHA, steps=steps, first_order=first_order)
+    as_learner = query_loss(learner, nn.mse_loss, params, BATCH)
+    expected = maml_loss(loss_fn, params, BATCH, ALPHA, steps, first_order)
+    assert as_learner.item() == expected.item()
+    for a, b in zip(tg.grad(as_learner, leaves(params)), tg.grad(expected, leaves(params)), strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+
+
+def test_a_learner_reads_one_support_set_or_a_batch():
+    params, _ = network()
+    learner = partial(maml, nn.mlp, nn.mse_loss, params, step_size=ALPHA)
+    together = learner(BATCH.support)(BATCH.query[0])
+    for i in range(3):
+        np.testing.assert_allclose(learner([a[i] for a in BATCH.support])(BATCH.query[0][i]).data, together.data[i], rtol=1e-10)
+
+
+def test_a_query_loss_that_averages_over_tasks_is_refused():
+    params, _ = network()
+    with pytest.raises(ValueError, match=r"one loss per task, of shape \(3,\), and returned shape \(\)"):
+        query_loss(lambda params, support: lambda x: nn.mlp(params, x), lambda p, y: tg.mean((p - y) ** 2), params, BATCH)
 
 
 def test_adapt_takes_plain_arrays_and_zero_steps():

@@ -149,6 +149,25 @@ def test_cross_entropy_refuses_bad_labels(labels, message):
         nn.cross_entropy(np.zeros((2, 3)), labels)
 
 
+@pytest.mark.parametrize("labels", [2, [0, 2], [[0, 1, 2], [2, 2, 0]], np.zeros((2, 0), int), np.array([1, 0], np.uint8)])
+@pytest.mark.parametrize("dtype", [np.float64, "float32"])
+def test_one_hot(labels, dtype):
+    expected = np.eye(3, dtype=dtype)[np.asarray(labels)]
+    for out in (nn.one_hot(labels, 3, dtype), nn.one_hot(tg.tensor(labels), 3, dtype=dtype),
+                tg.compile(lambda labels: nn.one_hot(labels, 3, dtype))(np.asarray(labels))):  # fmt: skip
+        np.testing.assert_array_equal(out.data, expected)
+        assert out.dtype == dtype and not out.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([0.0, 1.0], "integers from 0 to 2.*float64"), ([0, 3], "0 to 3 for 3 classes"), ([-1, 0], "-1 to 0"), ([True], "bool")],
+)
+def test_one_hot_refuses_bad_labels(labels, message):
+    with pytest.raises(ValueError, match=message):
+        nn.one_hot(labels, 3)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

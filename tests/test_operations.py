@@ -12,7 +12,7 @@ PUBLIC = """
     add subtract multiply divide negative power square sqrt exp expm1 log log1p sin cos tanh sigmoid softplus relu leaky_relu
     silu abs sign maximum minimum clip where sum mean var std max min logsumexp softmax log_softmax norm matmul outer einsum
     permute_dims swapaxes reshape expand_dims squeeze broadcast_to sum_to concat stack pad getitem greater greater_equal less
-    less_equal equal not_equal argmax argmin
+    less_equal equal not_equal argmax argmin windows overlap_add
 """.split()
 
 # shapes that broadcast against each other; an operation of three inputs uses the first one twice

@@ -5,9 +5,16 @@ import numpy as np
 from . import func, ops
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 
-# Operations are tried on matrices of numbers between 0.5 and 2 with random signs.  What differs:
+# Operations are tried on 3 by 3 matrices of numbers between 0.5 and 2 with random signs.  What differs:
 POSITIVE = {"log", "log1p", "sqrt", "power"}
 INPUTS = {"select": 2, "constant_in": 2, "join": 2, "contract": 2}  # that can have a derivative, where it is not one per rule
+SHAPES = {
+    "windows": [(3, 3, 1)],
+    "overlap_add": [(2, 2, 4)],
+    "convolve": [(1, 3, 3, 1), (9, 2)],
+    "convolve_nt": [(1, 2, 2, 2), (9, 2)],
+    "convolve_tn": [(1, 3, 3, 1), (1, 2, 2, 2)],
+}
 ATTRIBUTES = {
     "cast": {"dtype": np.dtype(float)},
     "reshape": {"shape": (9,)},
@@ -16,6 +23,11 @@ ATTRIBUTES = {
     "getitem": {"index": np.array([0, 2, 2])},
     "scatter": {"index": np.array([0, 2, 2]), "shape": (4, 3)},
     "pad": {"pad_width": ((1, 0), (0, 2))},
+    "windows": {"size": 2},
+    "overlap_add": {"shape": (3, 3, 1), "size": 2},
+    "convolve": {"stride": 2},
+    "convolve_nt": {"shape": (3, 3, 1), "stride": 2},
+    "convolve_tn": {"stride": 2},
     "join": {"axis": 1},
     "contract": {"subscripts": (("ij", "jk"), "ik")},
 }
@@ -44,9 +56,10 @@ def check_table():
 
 
 def sample(name, n_inputs):
-    """An operation as a function of matrices alone, and matrices for it, the same at every call."""
+    """An operation as a function of arrays alone, and arrays for it, the same at every call."""
     rng, operation, attributes = np.random.default_rng(0), getattr(ops, name), ATTRIBUTES.get(name, {})
-    xs = [rng.uniform(0.5, 2, (3, 3)) * (1 if name in POSITIVE else rng.choice([-1, 1], (3, 3))) for _ in range(n_inputs)]
+    xs = [rng.uniform(0.5, 2, shape) * (1 if name in POSITIVE else rng.choice([-1, 1], shape))
+          for shape in SHAPES.get(name, [(3, 3)] * n_inputs)]
     if name == "select":
         return lambda x, y: operation(np.eye(3, dtype=bool), x, y), xs
     return lambda *xs: operation(*xs, **attributes), xs

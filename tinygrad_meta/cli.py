@@ -12,12 +12,14 @@ import numpy as np
 
 import tinygrad_meta as tg
 
+from . import bench
 from .graph.expression import expression, history, named
 from .graph.text import trace
 from .nn import ACTIVATIONS, INITIALIZERS
 
 SLIDE = "(x1 + x2) * (x2 + 1)"  # the expression of the command graph, unless another is given
 STEPS = (0, 1, 5, 10)  # of adaptation, in the table
+SECONDS = {"sine": 60.0, "drawn": 10.0, "omniglot": 60.0}  # of training, for each method of the command families
 PAPER = {"iterations": 70_000, "meta_step_size": 0.001, "schedule": "constant"}  # where it differs from the defaults
 
 
@@ -67,10 +69,12 @@ def parsers():
   python -m tinygrad_meta                      meta-train on sine waves and compare, in 10 to 20 seconds
   python -m tinygrad_meta maml --shots 5       the same with 5 points of each new wave to learn from
   python -m tinygrad_meta maml --help          all options of the experiment
+  python -m tinygrad_meta families --tasks drawn   all families of meta-learning on drawn characters, in two minutes
+  python -m tinygrad_meta omniglot-challenge   one handwritten character of each class: which is which?
   python -m tinygrad_meta graph x1=2 x2=3      the forward and backward pass of F = (x1 + x2)(x2 + 1), or of another F
   python -m tinygrad_meta check                every derivative rule against finite differences
   python -m tinygrad_meta bench --quick        how long a meta-gradient takes, here and in other libraries""")
-    commands = parser.add_subparsers(title="commands", metavar="{maml,graph,check,bench}", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="{maml,families,omniglot-challenge,graph,check,bench}", required=True)
 
     maml = commands.add_parser(
         "maml", help="meta-train on sine waves and compare with the alternatives (the default)",
@@ -106,6 +110,37 @@ def parsers():
     option("--output", type=output_folder, default="results", metavar="FOLDER",
            help="where to save pictures and results.json (%(default)s)")
 
+    families = commands.add_parser(
+        "families", help="compare the three families of meta-learning on the same tasks",
+        description="Train every method for the same time and test it on new tasks: optimisation based (MAML and relatives), "
+        "metric based (matching and prototypical networks), model based (hypernetworks), and baselines. Prints a table, and saves "
+        "pictures and results.json. Ctrl-C ends the training and reports on what there is.")
+    families.set_defaults(run=run_families)
+    option = families.add_argument
+    option("--tasks", choices=list(SECONDS), default="sine", help="sine waves, an alphabet drawn by the program, or handwritten "
+           "characters (%(default)s)")
+    option("--seconds", type=at_least(1, float), metavar="S", help="training time of each method (sine 60, drawn 10, omniglot 60)")
+    option("--iterations", type=whole, metavar="N", help="training steps of each method, instead of a time: results then are the "
+           "same on every machine")
+    option("--ways", type=at_least(2, int), default=5, metavar="N", help="classes of a task, where there are classes (%(default)s)")
+    option("--shots", type=whole, metavar="K", help="support points of a task, or support images of each class (sine 10, images 1)")
+    option("--test-tasks", type=at_least(2, int), default=1000, metavar="N", help="new tasks to test on (%(default)s)")
+    option("--seed", type=at_least(0, int), default=0, help="of parameters and tasks (%(default)s)")
+    add_data_options(families)
+
+    challenge = commands.add_parser(
+        "omniglot-challenge", help="the one-shot test of Lake, Salakhutdinov and Tenenbaum (2015)",
+        description="Train a prototypical network on five alphabets, and take the official test: 20 runs, in each of which 20 "
+        "characters of a new alphabet, drawn by somebody else, are to be matched with one example of each. Prints the error beside "
+        "the published ones, and saves a picture of the worst run and results.json.")
+    challenge.set_defaults(run=run_challenge)
+    option = challenge.add_argument
+    option("--alphabets", choices=["small1", "small2"], default="small1", help="the minimal set to train on (%(default)s)")
+    option("--seconds", type=at_least(1, float), default=540.0, metavar="S", help="training time (%(default)s)")
+    option("--iterations", type=whole, metavar="N", help="training steps, instead of a time")
+    option("--seed", type=at_least(0, int), default=0, help="of parameters and tasks (%(default)s)")
+    add_data_options(challenge)
+
     graph = commands.add_parser(
         "graph", help="print the forward and backward pass of an expression, as formulas",
         usage="%(prog)s [options] [x1=2 x2=3 ...]",
@@ -135,6 +170,14 @@ def parsers():
     bench.add_argument("--quick", action="store_true", help="measure a tenth as long, and without torch.compile")
     bench.add_argument("--json", type=output_file, metavar="FILE", help="also write machine, versions and figures to this file")
     return parser, maml
+
+
+def add_data_options(parser):
+    parser.add_argument("--data", default="omniglot", type=Path, metavar="FOLDER",
+                        help="where Omniglot's archives are, such as images_background_small1.zip (%(default)s)")
+    parser.add_argument("--download", action="store_true", help="fetch archives that are missing there, 3 MB in all")
+    parser.add_argument("--output", type=output_folder, default="results", metavar="FOLDER",
+                        help="where to save pictures and results.json (%(default)s)")
 
 
 def assignment(text):
@@ -241,6 +284,191 @@ def as_lists(summary):
 
 
 @np.errstate(all="ignore")  # log(-1) is nan, and the table says so
+def run_families(args):
+    """Train and test every method, print the table, save the pictures and the numbers; the exit code is 2 without data."""
+    if (code := bench.restarted_on_one_thread()) is not None:
+        return code
+    from tqdm import tqdm
+
+    from .meta import families, plots
+
+    start = time.perf_counter()
+    try:
+        problem = family_problem(args)
+    except (OSError, ValueError) as error:
+        return complain("families", error)
+    seconds = args.seconds or SECONDS[args.tasks]
+    scores, trained = {}, {}
+    with tqdm(total=len(problem.methods), desc="methods", bar_format="{l_bar}{bar}| {n:.2f}/{total} [{elapsed}<{remaining}{postfix}]") as bar:
+
+        def progress(method, share, loss):
+            bar.set_postfix_str(f"{method} loss {loss:.3f}", refresh=False)
+            bar.update(len(scores) + min(share, 1) - bar.n)
+
+        for name, params, score in families.compare(problem, seconds, args.iterations, args.seed, progress):
+            scores[name], trained[name] = score, params
+            bar.update(len(scores) - bar.n)
+    measure = "mean squared error" if args.tasks == "sine" else "accuracy"
+    print(family_table(scores, measure, args))
+    plots.plot_comparison(args.output / "families.png", scores, measure)
+    saved = ["families.png", *family_pictures(args, problem, trained)]
+    save_results(args, start, {"methods": {name: score._asdict() for name, score in scores.items()}})
+    print(f"\n{time.perf_counter() - start:.0f} seconds. Saved {', '.join(saved)} and results.json in {args.output}/")
+
+
+def family_problem(args):
+    """What the methods are compared on."""
+    from .meta import families
+    from .tasks import ImageTasks, centred, distort, drawn_alphabet, rotated
+
+    if args.tasks == "sine":
+        return families.sine_problem(args.test_tasks, args.shots or 10, args.seed)
+    options = {"test_tasks": args.test_tasks, "ways": args.ways, "shots": args.shots or 1, "seed": args.seed}
+    if args.tasks == "drawn":
+        images, labels = drawn_alphabet(classes=1000, rng=args.seed)
+        return families.image_problem(*ImageTasks(images, labels).split(0.2, args.seed), **options, encoder="dense")
+    images, labels = omniglot("images_background_small1", args)
+    others, other_labels = omniglot("images_background_small2", args)
+    known = {label.split("/")[0] for label in labels}
+    new = np.array([label.split("/")[0] not in known for label in other_labels])
+    return families.image_problem(ImageTasks(*rotated(centred(images), labels)), ImageTasks(centred(others[new]), other_labels[new]),
+                                  **options, vary=distort)
+
+
+def omniglot(name, args):
+    from .tasks.omniglot import load_omniglot
+
+    return load_omniglot(archive(name, args))
+
+
+def archive(name, args):
+    """Where an archive of Omniglot is."""
+    from .tasks.omniglot import download
+
+    if args.download:
+        return download(name, args.data)
+    path = args.data / f"{name}.zip"
+    if not path.exists():
+        raise ValueError(f"there is no {path}: name the folder that holds Omniglot's archives with --data, or say --download to "
+                         "fetch what is missing")
+    return path
+
+
+def complain(command, error):
+    print(f"python -m tinygrad_meta {command}: {error}", file=sys.stderr)
+    return 2
+
+
+def family_table(scores, measure, args):
+    """The scores as text."""
+    tested = max(score.test_tasks for score in scores.values())
+    lines = [f"{measure.capitalize()} on {tested:,} new tasks, with 95 % confidence:", "",
+             f"{'':20}{'family':>14}{measure.split()[-1]:>18}{'parameters':>12}{'steps':>9}{'trained':>10}{'new task':>11}"
+             f"{'gradient':>10}"]
+    for name, score in scores.items():
+        digits = 3 if args.tasks == "sine" else 1
+        scale, unit = (1, "") if args.tasks == "sine" else (100, " %")
+        value = f"{scale * score.value:.{digits}f} ± {scale * score.interval:.{digits}f}{unit}"
+        lines.append(f"{name:20}{score.family:>14}{value:>18}{score.parameters:>12,}{score.iterations:>9,}"
+                     f"{score.training_seconds:>8.0f} s{score.milliseconds:>8.2f} ms{'yes' if score.gradient else 'no':>10}")
+    few = [f"{name} on {score.test_tasks}" for name, score in scores.items() if score.test_tasks < tested]
+    return "\n".join(lines + [f"\nTested on fewer tasks: {', '.join(few)}."] * bool(few))
+
+
+def family_pictures(args, problem, trained):
+    """Save the pictures of one new task, and return their names."""
+    from .meta import plots
+    from .meta.families import part
+
+    one = part(problem.test, 0, 1)
+    predict = {name: method.learner(trained[name], one.support) for name, method in problem.methods.items()
+               if name in trained and method.family != "baseline"}
+    if args.tasks == "sine":
+        grid = np.linspace(-5, 5, 201, dtype=np.float32).reshape(1, -1, 1)
+        wave = one._replace(query=(grid, one.amplitude * np.sin(one.phase + grid)))
+        plots.plot_learners(args.output / "learners.png", wave, {name: f(grid).numpy() for name, f in predict.items()})
+        return ["learners.png"]
+    answers = {name: f(one.query[0]).numpy()[0].argmax(axis=-1) for name, f in predict.items()}
+    name = "prototypes" if "prototypes" in answers else next(iter(answers))
+    plots.plot_episode(args.output / "episode.png", one, answers[name],
+                       f"A new task: a support image per class (blue), its query images,\nand what {name} took for another class")
+    names = ["episode.png"]
+    if "prototypes" in trained:
+        embed = problem.methods["prototypes"].learner.args[0]
+        x, y = one.query
+        before, after = (embed(params, x).numpy()[0] for params in (problem.methods["prototypes"].params, trained["prototypes"]))
+        plots.plot_embeddings(args.output / "embedding.png", y[0], {"before training": before, "after training": after})
+        names.append("embedding.png")
+    return names
+
+
+def run_challenge(args):
+    """Train, take the test, print the errors, save the picture and the numbers; the exit code is 2 without data."""
+    if (code := bench.restarted_on_one_thread()) is not None:
+        return code
+    from tqdm import tqdm
+
+    from .meta import challenge, plots
+    from .meta.families import part
+    from .tasks.omniglot import load_runs
+
+    start = time.perf_counter()
+    try:
+        images, labels = omniglot(f"images_background_{args.alphabets}", args)
+        runs = load_runs(archive("all_runs", args))
+    except (OSError, ValueError) as error:
+        return complain("omniglot-challenge", error)
+    steps, params = 0, None
+    with tqdm(total=args.iterations or round(args.seconds), desc="training", unit="step" if args.iterations else "s") as bar:
+        try:
+            for params, loss in challenge.train_embedding(images, labels, args.seconds, args.iterations, args.seed):
+                steps += 1
+                bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+                done = steps if args.iterations else int(bar.format_dict["elapsed"])
+                bar.update(min(done, bar.total) - bar.n)
+        except KeyboardInterrupt:
+            print(f"Stopped after {steps:,} steps; this is the report on those.")
+    if params is None:
+        return complain("omniglot-challenge", "stopped before the first step of training")
+    training = time.perf_counter() - start
+    answers = challenge.answers(params, runs)
+    wrong = answers != runs.query[1]
+    error = 100 * wrong.mean()
+    interval = 196 * wrong.mean(axis=1).std(ddof=1) / np.sqrt(len(wrong))
+    print(challenge_table(error, interval, args))
+    worst = int(wrong.sum(axis=1).argmax())
+    plots.plot_run(args.output / "worst_run.png", part(runs, worst, worst + 1), answers[worst],
+                   f"The worst run, number {worst + 1}: {wrong[worst].sum()} of 20 wrong")
+    save_results(args, start, {"error_percent": error, "interval": interval, "errors_of_runs": wrong.sum(axis=1).tolist(),
+                               "steps": steps, "training_seconds": training})
+    print(f"\n{time.perf_counter() - start:.0f} seconds. Saved worst_run.png and results.json in {args.output}/")
+
+
+def challenge_table(error, interval, args):
+    """Our error beside the published ones."""
+    from .meta.challenge import PUBLISHED
+
+    def percent(value):
+        return "" if value is None else f"{value:.1f} %"
+
+    lines = ["Errors in 20 runs of 20-way one-shot classification within a new alphabet (Lake, Salakhutdinov, Tenenbaum 2015):", "",
+             f"{'trained on':40}{'30 alphabets':>14}{'small1':>10}{'small2':>10}"]
+    lines += [f"{name:40}{percent(all):>14}{percent(small1):>10}{percent(small2):>10}"
+              for name, (all, small1, small2) in PUBLISHED.items()]
+    ours = {args.alphabets: error}
+    lines += [f"{'prototypical network, here':40}{'':14}{percent(ours.get('small1')):>10}{percent(ours.get('small2')):>10}",
+              "", f"95 % confidence, from the spread over runs: ± {interval:.1f}."]
+    return "\n".join(lines)
+
+
+def save_results(args, start, results):
+    """Write results.json, with what it takes to reproduce them."""
+    configuration = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items() if name != "run"}
+    versions = {"tinygrad_meta": tg.__version__, "python": platform.python_version(), "numpy": np.__version__}
+    results = {"configuration": configuration, "seconds": round(time.perf_counter() - start, 2), **results, "versions": versions}
+    (args.output / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
 def run_graph(args):
     """Print the slide's table for any expression; the exit code is 2 if it is none."""
     from .graph.parse import parse
@@ -304,6 +532,4 @@ def run_check(args):
 
 def run_bench(args):
     """Print one row per workload."""
-    from .bench import bench
-
-    return bench(args.quick, args.json)
+    return bench.bench(args.quick, args.json)

@@ -9,6 +9,8 @@ axes in front: ``(tasks, points, features)`` with parameters ``(tasks, in, out)`
 """
 
 import copy
+from itertools import pairwise
+from math import prod
 
 import numpy as np
 
@@ -71,14 +73,19 @@ def init_mlp(sizes, rng=None, initializer="glorot", dtype=np.float64):
     [((1, 40), (1, 40)), ((40, 40), (1, 40)), ((40, 1), (1, 1))]
     """
     check_sizes(sizes)
+    return init_layers(pairwise(sizes), rng, initializer, dtype)
+
+
+def init_layers(shapes, rng, initializer, dtype):
+    """One ``(weight, bias)`` for each shape of a weight."""
     rng, draw = np.random.default_rng(rng), choose(INITIALIZERS, initializer, "initializer")
     return [(Tensor(draw(rng, shape, dtype), requires_grad=True), Tensor(np.zeros((1, shape[1]), dtype), requires_grad=True))
-            for shape in zip(sizes, sizes[1:], strict=False)]
+            for shape in shapes]
 
 
 def check_sizes(sizes):
     if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"an MLP needs at least an input and an output size, each 1 or more, and got {list(sizes)}")
+        raise ValueError(f"a network needs at least an input and an output size, each 1 or more, and got {list(sizes)}")
 
 
 def mlp(params, x, activation="relu"):
@@ -92,6 +99,140 @@ def mlp(params, x, activation="relu"):
     for w, b in hidden:
         x = activation(matmul(x, w) + b)
     return matmul(x, weight) + bias
+
+
+# ------------------------------------------------------------------------------------------------------ convolutions
+# Images have their channels last: (points, height, width, channels).
+
+DOWNSAMPLING = ("stride", "pool", None)
+
+
+def init_conv_net(channels, rng=None, initializer="he", dtype=np.float64):
+    """Parameters of a convolutional network: a list with one ``(weight, bias)`` per layer.
+
+    Parameters
+    ----------
+    channels : sequence of ints
+        Of the images, which is 1, and of each layer.
+    rng, initializer, dtype
+        As for :func:`init_mlp`.
+
+    Examples
+    --------
+    >>> [(w.shape, b.shape) for w, b in init_conv_net([1, 32, 64], rng=0)]
+    [((9, 32), (1, 32)), ((288, 64), (1, 64))]
+    """
+    check_sizes(channels)
+    return init_layers([(9 * inputs, outputs) for inputs, outputs in pairwise(channels)], rng, initializer, dtype)
+
+
+def conv_net(params, x, downsampling="stride"):
+    """A small convolutional network as a function of its parameters, from images to vectors of features.
+
+    A layer is a convolution, layer normalisation and a relu.  Four layers of 32 or 64 channels are the usual encoder of
+    few-shot learning (Vinyals et al. 2016; Finn, Abbeel, Levine 2017).  Theirs standardises over a batch; :func:`layer_norm`
+    says why this one does not.
+
+    Parameters
+    ----------
+    params : list of (weight, bias)
+        As :func:`init_conv_net` makes them; with an axis of tasks in front, one network per task.
+    x : array or Tensor of shape (..., points, height, width)
+    downsampling : {"stride", "pool", None} or a sequence of these, one per layer
+        How a layer halves height and width: by moving its window two pixels at a time, by :func:`max_pool` after moving it by
+        one, or not at all.  Of an odd number striding keeps the larger half, and pooling the smaller one.  Striding is quicker.
+
+    Returns
+    -------
+    Tensor of shape (..., points, features)
+        The last layer's height, width and channels in one axis.
+
+    Examples
+    --------
+    >>> conv_net(init_conv_net([1, 8, 8], rng=0), np.ones((5, 28, 28))).shape
+    (5, 392)
+    >>> conv_net(init_conv_net([1, 8, 8], rng=0), np.ones((5, 28, 28)), ["stride", "pool"]).shape
+    (5, 392)
+    """
+    x = as_tensor(x)
+    if x.ndim < 3:
+        raise ValueError(f"conv_net takes images of shape (..., points, height, width), and got shape {x.shape}")
+    x = expand_dims(x, -1)
+    for (weight, bias), how in zip(params, one_per_layer(downsampling, len(params)), strict=True):
+        x = convolution(x, weight, bias, stride=2 if how == "stride" else 1)
+        x = max_pool(x) if how == "pool" else x  # first, because it leaves a quarter of the entries for what follows
+        x = ops.relu(layer_norm(x, axis=(-3, -2, -1)))
+    return ops.reshape(x, (*x.shape[:-3], prod(x.shape[-3:])))
+
+
+def one_per_layer(downsampling, layers):
+    each = [downsampling] * layers if downsampling in DOWNSAMPLING else list(downsampling)
+    if len(each) != layers or not set(each) <= set(DOWNSAMPLING):
+        raise ValueError(f"downsampling is one of {DOWNSAMPLING}, or a sequence with one of them for each of the {layers} "
+                         f"layers, and got {downsampling!r}")
+    return each
+
+
+def convolution(x, weight, bias, stride=1):
+    """Convolve images with windows of 3 by 3 pixels that reach over the border by one pixel, which is 0 there.
+
+    Parameters
+    ----------
+    x : Tensor of shape (..., points, height, width, channels)
+    weight : Tensor of shape (..., 9 * channels, outputs)
+        Its rows are the entries of a window, in the order of :func:`~tinygrad_meta.windows`.
+    bias : Tensor of shape (..., 1, outputs)
+    stride : int
+
+    Returns
+    -------
+    Tensor of shape (..., points, height / stride, width / stride, outputs)
+        Rounded up.
+    """
+    x, weight, bias = as_tensor(x), as_tensor(weight), as_tensor(bias)
+    if x.ndim < 4 or weight.ndim < 2 or weight.shape[-2] != 9 * x.shape[-1] or stride < 1:
+        raise ValueError("a convolution takes images (..., points, height, width, channels), a weight (..., 9 * channels, "
+                         f"outputs) and a stride from 1, and got shapes {x.shape} and {weight.shape} and stride {stride}")
+    out = ops.convolve(x, weight, stride=stride)
+    rows = ops.reshape(out, (*out.shape[:-4], prod(out.shape[-4:-1]), out.shape[-1]))
+    return ops.reshape(rows + bias, out.shape)
+
+
+def layer_norm(x, axis=-1, epsilon=1e-5):
+    """Standardise over ``axis``, a number or a tuple: the entries along it get mean 0 and variance 1 (Ba, Kiros, Hinton 2016).
+
+    The paper's learned gain and shift are left out.
+
+    Over the axes of an image, the statistics are the image's own, and no point has any part in what is computed for another.
+    Batch normalisation (Ioffe, Szegedy 2015) takes them over the points of a batch instead.  Where that batch is the query set,
+    a prediction depends on the other queries that it is asked along with.  Such a method is transductive, and its accuracy is
+    not comparable with that of one that meets each query point alone (Nichol, Achiam, Schulman 2018).
+
+    >>> layer_norm([[1.0, 3.0], [10.0, 30.0]], epsilon=0)
+    Tensor([[-1.  1.]
+            [-1.  1.]], dtype=float64)
+    """
+    x = as_tensor(x)
+    distance = x - mean(x, axis, keepdims=True)
+    return distance * (mean(ops.square(distance), axis, keepdims=True) + epsilon) ** -0.5
+
+
+def max_pool(x):
+    """The largest entry of every square of 2 by 2 pixels, in images of shape (..., height, width, channels).
+
+    An odd last row or column is left out.  Where several entries are the largest, they share the gradient equally.
+
+    >>> max_pool([[[1.0], [2.0], [9.0]], [[4.0], [3.0], [9.0]]])
+    Tensor([[[4.]]], dtype=float64)
+    """
+    x = as_tensor(x)
+    if x.ndim < 3 or min(x.shape[-3:-1]) < 2:
+        raise ValueError("max_pool takes images of shape (..., height, width, channels) with at least 2 by 2 pixels, and got "
+                         f"shape {x.shape}")
+    *batch, height, width, channels = x.shape
+    if height % 2 or width % 2:
+        x = x[..., : height // 2 * 2, : width // 2 * 2, :]
+    return ops.max(ops.reshape(x, (*batch, height // 2, 2, width // 2, 2, channels)), axis=(-4, -2))
 
 
 # ----------------------------------------------------------------------------------------------------------- losses
@@ -124,16 +265,42 @@ def cross_entropy(logits, labels):
     Tensor(0.34657359027997264, dtype=float64)
     """
     logits, labels = as_tensor(logits), as_tensor(labels)
-    classes = logits.shape[-1]
-    if labels.dtype.kind not in "iu" or labels.shape != logits.shape[:-1]:
+    if labels.shape != logits.shape[:-1]:
         raise ValueError(f"cross_entropy of logits {logits.shape} takes integer labels of shape {logits.shape[:-1]}, and got "
                          f"{labels.dtype} of shape {labels.shape}")
-    if labels.size and not (0 <= labels._data.min() and labels._data.max() < classes):
-        raise ValueError(f"cross_entropy got labels from {labels._data.min()} to {labels._data.max()} for {classes} classes: "
-                         f"they must lie between 0 and {classes - 1}")
-    chosen = equal(expand_dims(labels, -1), np.arange(classes))
-    loss = -sum(where(chosen, log_softmax(logits), 0), axis=-1)
+    loss = -sum(where(chosen(labels, logits.shape[-1]), log_softmax(logits), 0), axis=-1)
     return mean(loss, axis=-1) if loss.ndim else loss
+
+
+def one_hot(labels, classes, dtype=np.float64):
+    """Labels as vectors that are 1 at the label and 0 elsewhere: what a network reads, or a sum over classes multiplies by.
+
+    Parameters
+    ----------
+    labels : integers of shape (...), from 0 to classes - 1
+    classes : int
+
+    Returns
+    -------
+    Tensor of shape (..., classes)
+
+    Examples
+    --------
+    >>> one_hot([1, 0], classes=3, dtype="float32")
+    Tensor([[0. 1. 0.]
+            [1. 0. 0.]], dtype=float32)
+    """
+    return ops.cast(chosen(as_tensor(labels), classes), np.dtype(dtype))
+
+
+def chosen(labels, classes):
+    """For each label, which of the classes it is, as booleans along a new last axis."""
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels are integers from 0 to {classes - 1}, and these are {labels.dtype} of shape {labels.shape}")
+    if labels.size and not (0 <= labels._data.min() and labels._data.max() < classes):
+        raise ValueError(f"got labels from {labels._data.min()} to {labels._data.max()} for {classes} classes: they must "
+                         f"lie between 0 and {classes - 1}")
+    return equal(expand_dims(labels, -1), np.arange(classes))
 
 
 def accuracy(logits, labels):
@@ -277,7 +444,7 @@ class MLP(Module):
         choose(ACTIVATIONS, activation, "activation")
         rng = np.random.default_rng(rng)
         self.activation = activation
-        self.layers = [Linear(*pair, rng, initializer, dtype) for pair in zip(sizes, sizes[1:], strict=False)]
+        self.layers = [Linear(*pair, rng, initializer, dtype) for pair in pairwise(sizes)]
 
     def forward(self, x):
         return mlp([(layer.weight, layer.bias) for layer in self.layers], x, self.activation)

@@ -234,6 +234,7 @@ def in_shape_of(node, buffer):
 # Run.  An instruction is a NumPy function together with the arrays that it reads and the one that it writes.
 
 UFUNCS = {name: getattr(np, name) for name in OPERATIONS if isinstance(getattr(np, name, None), np.ufunc)}
+CONVOLUTIONS = {"convolve", "convolve_nt", "convolve_tn"}  # which can be told where to write
 
 
 def instruction(node, operands, out, zeros):
@@ -250,11 +251,13 @@ def instruction(node, operands, out, zeros):
     if kind in PRODUCTS:
         return product_into(kind, *operands, out)
     if kind == "sum":
-        return partial(np.add.reduce, *operands, attrs.get("axis"), None, out, attrs.get("keepdims", False))
+        return sum_into(out, *operands, summed_axes(*operands, attrs.get("axis")))
     if kind == "sum_to":
-        return sum_into(out, *operands)
+        return sum_into(out, *operands, stretched_axes(out.shape, operands[0].shape))
     if kind == "join":
         return partial(np.concatenate, operands, out=out, **attrs)
+    if kind in CONVOLUTIONS:
+        return partial(node.op.forward, *operands, **attrs, out=out)
     return partial(compute_into, out, node.op.forward, operands, attrs)
 
 
@@ -267,15 +270,22 @@ def product_into(kind, x, y, out):
     return partial(np.matmul, x, y, out)
 
 
-def sum_into(out, x):
-    """Where the sum is over rows, a product with ones does it faster than NumPy's own sum."""
-    axes = stretched_axes(out.shape, x.shape)
-    if x.dtype.kind == "f" and x.ndim and axes == tuple(range(x.ndim - 1)) and x.flags.c_contiguous:
-        rows, columns = prod(x.shape[:-1]), x.shape[-1]
-        return partial(np.dot, np.ones((1, rows), x.dtype), x.reshape(rows, columns), out.reshape(1, columns))
-    kept = out.reshape((1,) * (x.ndim - out.ndim) + out.shape)
+def summed_axes(x, axis):
+    """The axes that ``sum`` adds up over, as positions in increasing order."""
+    return tuple(range(x.ndim)) if axis is None else tuple(sorted(np.atleast_1d(axis).astype(int) % x.ndim))
+
+
+def sum_into(out, x, axes):
+    """Where the sum is over the first axes or the last ones, a product with ones does it faster than NumPy's own sum."""
+    n = prod([x.shape[axis] for axis in axes])
+    if x.dtype.kind == "f" and axes and x.flags.c_contiguous and x.size:
+        if axes == tuple(range(x.ndim - len(axes), x.ndim)):
+            return partial(np.dot, x.reshape(-1, n), np.ones(n, x.dtype), out.reshape(-1))
+        if axes == tuple(range(len(axes))):
+            return partial(np.dot, np.ones((1, n), x.dtype), x.reshape(n, -1), out.reshape(1, -1))
+    kept = out.reshape([1 if axis in axes else size for axis, size in enumerate(x.shape)])
     if x.dtype.kind == "f" and axes == (x.ndim - 2,):
-        return partial(np.matmul, np.ones((1, x.shape[-2]), x.dtype), x, kept)
+        return partial(np.matmul, np.ones((1, n), x.dtype), x, kept)
     return partial(np.add.reduce, x, axes, None, kept, True)
 
 

@@ -22,7 +22,7 @@ The algorithm, with alpha the ``step_size`` of the inner loop and beta that of t
 from ..autodiff import grad, no_grad
 from ..ops import broadcast_to, identity, mean, stack, sum
 from ..tensor import as_tensor
-from ..tree import leaves, rebuild, tree_map
+from ..tree import check_alike, leaves, rebuild, tree_map
 
 
 def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
@@ -38,8 +38,8 @@ def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
         For a batch of tasks, every task starts from a copy of its own.
     support : pair of arrays (x, y)
         Of shape (points, features) for one task, (tasks, points, features) for a batch.
-    step_size : float
-        The paper's alpha.
+    step_size : float, or structure of tensors
+        The paper's alpha; or one alpha for every entry of ``params``, in a structure built like it.
     steps : int
         How many steps to take, all on the same support set.
     first_order : bool
@@ -72,19 +72,28 @@ def copies(params, tasks):
 
 def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
     """Gradient descent from parameters that are per task already."""
+    alphas = one_each(step_size, params)
     for _ in range(steps):
         theta = [p if p.requires_grad else leaf(p) for p in map(as_tensor, leaves(params))]
         losses = check_shape(loss_fn(rebuild(params, theta), *support), tasks)
         # Tasks share no parameters, so the gradient of the sum of their losses holds each task's own gradient.
-        gradients = grad(sum(losses), theta, create_graph=not first_order)                            # line 5
-        params = rebuild(params, [p - step_size * g for p, g in zip(theta, gradients, strict=True)])  # line 6
+        gradients = grad(sum(losses), theta, create_graph=not first_order)                               # line 5
+        params = rebuild(params, [p - a * g for p, a, g in zip(theta, alphas, gradients, strict=True)])  # line 6
     return params
+
+
+def one_each(step_size, params):
+    """The step sizes of the leaves of ``params``: the same for all, unless a structure holds one for each."""
+    if not isinstance(step_size, (dict, list, tuple)):
+        return [step_size] * len(leaves(params))
+    check_alike(params, step_size)
+    return leaves(step_size)
 
 
 def check_shape(losses, tasks):
     if losses.shape != tasks:
-        raise ValueError(f"loss_fn must return one loss per task, of shape {tasks}, and returned shape {losses.shape}: take the "
-                         "mean over points and outputs, axes (-2, -1), and not over tasks")
+        raise ValueError(f"a loss function must return one loss per task, of shape {tasks}, and returned shape {losses.shape}: "
+                         "take the mean over points and outputs, axes (-2, -1), and not over tasks")
     return losses
 
 
@@ -122,3 +131,68 @@ def maml_loss_task_by_task(loss_fn, params, batch, step_size, steps=1, first_ord
         adapted = adapt(loss_fn, params, (x, y), step_size, steps, first_order)    # lines 5 and 6
         losses.append(loss_fn(adapted, query_x, query_y))
     return mean(stack(losses))                                                     # the loss of line 8
+
+
+def maml(model, loss, params, support, step_size, steps=1, first_order=False):
+    """MAML as a *learner*: it reads a support set and returns a function from inputs to predictions.
+
+    Everything in this package that learns from few points has this form once its leading arguments are filled in:
+    ``learner(params, support) -> predict``.  What MAML returns is the model at parameters adapted by gradient descent.
+
+    Parameters
+    ----------
+    model : function ``(params, x) -> predictions``
+    loss : function ``(predictions, y) -> loss``
+        One loss per task, such as :func:`~tinygrad_meta.nn.mse_loss` or :func:`~tinygrad_meta.nn.cross_entropy`.
+    params, support, step_size, steps, first_order
+        As for :func:`adapt`.
+
+    Returns
+    -------
+    function ``x -> predictions``
+
+    Examples
+    --------
+    The slope of a line through the origin, from two points:
+
+    >>> import tinygrad_meta as tg
+    >>> line = lambda slope, x: slope * x
+    >>> predict = maml(line, tg.nn.mse_loss, tg.tensor([[0.0]]), ([[1.0], [2.0]], [[3.0], [6.0]]), step_size=0.2)
+    >>> predict([[10.0]]).item()
+    30.0
+    """
+    adapted = adapt(lambda params, x, y: loss(model(params, x), y), params, support, step_size, steps, first_order)
+    return lambda x: model(adapted, x)
+
+
+def query_loss(learner, loss, params, batch):
+    """The loss that learners of every kind minimise: that of their predictions for the query set, averaged over the tasks.
+
+    With :func:`maml` as the learner it is :func:`maml_loss`.
+
+    Parameters
+    ----------
+    learner : function ``(params, support) -> predict``
+        Where ``predict(x)`` gives predictions; see :func:`maml`.
+    loss : function ``(predictions, y) -> loss``
+        One loss per task.
+    params : structure of tensors
+    batch : object with ``support`` and ``query``, each a pair of arrays (x, y) with the task as the first axis
+
+    Returns
+    -------
+    Tensor
+        A scalar.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> import tinygrad_meta as tg
+    >>> learner = partial(maml, tg.nn.mlp, tg.nn.mse_loss, step_size=0.01)
+    >>> batch = tg.tasks.SineTasks().sample(n_tasks=25, n_support=10, n_query=10, rng=0)
+    >>> query_loss(learner, tg.nn.mse_loss, tg.nn.init_mlp([1, 40, 40, 1], rng=0), batch).shape
+    ()
+    """
+    x, y = batch.query
+    predict = learner(params, batch.support)
+    return mean(check_shape(loss(predict(x), y), y.shape[:1]))

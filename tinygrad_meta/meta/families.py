@@ -1,0 +1,326 @@
+"""The three families of meta-learning on the same tasks: what ``python -m tinygrad_meta families`` runs.
+
+Every method is a *learner*: it reads a support set and returns a function.  The families differ in how:
+
+- optimisation based: a model, after gradient descent on the support set (MAML and its relatives);
+- metric based: a comparison with the support points (Matching Networks, Prototypical Networks);
+- model based: a network whose weights another network has written (hypernetworks).
+
+All that is particular to a method stands in its line of :func:`sine_methods` or :func:`image_methods`.  Everything after
+that, from training to the table, treats all of them alike.
+"""
+
+import time
+from functools import partial
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+
+from ..nn import accuracy, conv_net, cross_entropy, init_conv_net, init_mlp, layer_norm, mlp, mse_loss, one_hot
+from ..ops import relu, reshape
+from ..optim import cosine_decay
+from ..tasks import SineTasks
+from ..tensor import Tensor
+from ..tree import leaves, tree_map
+from .baselines import pooled_loss, reveal
+from .hypernetwork import head_hypernetwork, hypernetwork, init_head_hypernetwork, init_hypernetwork
+from .maml import maml, query_loss
+from .matching import init_matching, matching, prototypes
+from .pixels import euclidean, modified_hausdorff, nearest_neighbour
+from .relatives import anil, imaml, imaml_loss, init_meta_sgd, meta_sgd, reptile_loss
+from .train import train
+
+
+class Method(NamedTuple):
+    """A way of meta-learning.
+
+    Attributes
+    ----------
+    family : str
+        Optimisation, metric or model based, or a baseline.
+    learner : function ``(params, support) -> predict``
+        Reads a support set and returns a function of x.
+    params : structure of tensors
+        Where training starts.
+    objective : function ``(params, batch) -> loss``, or None
+        What training minimises.
+    step_size : float
+        Adam's, at its peak.
+    gradient : bool
+        Whether the learner differentiates.
+    sees : function ``batch -> batch``
+        What the method is shown of a batch of tasks.
+    test_tasks : int or None
+        To test on no more tasks than that.
+    """
+
+    family: str
+    learner: object
+    params: object = ()
+    objective: object = None
+    step_size: float = 0.0
+    gradient: bool = False
+    sees: object = lambda batch: batch
+    test_tasks: object = None
+
+
+def learned(family, learner, loss, params, step_size, gradient=False):
+    """A method that is trained for what it is tested on: the query loss after reading the support set."""
+    return Method(family, learner, params, partial(query_loss, learner, loss), step_size, gradient)
+
+
+# ------------------------------------------------------------------------------------------------------ on sine waves
+
+
+def sine_methods(rng=None, hidden=(40, 40), dtype=np.float32):
+    """All methods for regression, by name.  Those with the same network start from the same parameters."""
+    rng = np.random.default_rng(rng)
+    draw = partial(init_mlp, rng=rng, dtype=dtype)
+    theta, oracle, embedding = draw([1, *hidden, 1]), draw([3, *hidden, 1]), draw([1, *hidden, hidden[-1]])
+    descent = partial(maml, mlp, mse_loss, step_size=0.01)
+    proximal = {"step_size": 0.005, "steps": 10, "strength": 2.0}
+    optimised = partial(learned, "optimisation", loss=mse_loss, gradient=True)
+    pooled = partial(pooled_loss, lambda params, x, y: mse_loss(mlp(params, x), y))
+
+    return {
+        "MAML": optimised(descent, params=theta, step_size=0.02),
+        "first-order MAML": optimised(partial(descent, first_order=True), params=theta, step_size=0.02),
+        "Meta-SGD": optimised(partial(meta_sgd, mlp, mse_loss), params=init_meta_sgd(theta, 0.01), step_size=0.01),
+        "ANIL": optimised(partial(anil, hidden_layers, mlp, mse_loss, step_size=0.02, steps=5),
+                          params={"body": theta[:-1], "head": theta[-1:]}, step_size=0.01),
+        "Reptile": Method("optimisation", partial(descent, step_size=0.02, steps=6, first_order=True), theta,
+                          partial(reptile_loss, mlp, mse_loss, step_size=0.02, steps=6), 0.02, True),
+        "iMAML": Method("optimisation", partial(imaml, mlp, mse_loss, **proximal), theta,
+                        partial(imaml_loss, mlp, mse_loss, **proximal, cg_steps=3), 0.005, True),
+        "attention": learned("metric", partial(matching, mlp), mse_loss, init_matching(embedding), 0.01),
+        "hypernetwork": learned("model", partial(hypernetwork, mlp), mse_loss, init_hypernetwork(theta, rng=rng), 0.005),
+        "pre-trained": Method("baseline", partial(descent, step_size=0.02, steps=10, first_order=True), theta, pooled, 0.02, True),
+        "oracle": Method("baseline", lambda params, support: partial(mlp, params), oracle, pooled, 0.02, sees=reveal),
+    }
+
+
+def hidden_layers(params, x):
+    """A multilayer perceptron without its last layer."""
+    for w, b in params:
+        x = relu(x @ w + b)
+    return x
+
+
+# ---------------------------------------------------------------------------------------------------------- on images
+
+
+def dense_net(params, x):
+    """Images to features by layers that are standardised like those of :func:`~tinygrad_meta.nn.conv_net`: small and quick."""
+    x = reshape(x, (*x.shape[:-2], -1))
+    for w, b in params:
+        x = relu(layer_norm(x @ w + b, axis=-1))
+    return x
+
+
+ENCODERS = {  # how parameters are drawn, the function, and how many features it has
+    "dense": (partial(init_mlp, [28 * 28, 128, 64], initializer="he"), dense_net, 64),
+    "convolutional": (partial(init_conv_net, [1, 32, 32, 32, 32]), conv_net, 128),
+}
+
+
+def image_methods(rng=None, ways=5, encoder="convolutional", dtype=np.float32):
+    """All methods for classification, by name.  All have the same network as their encoder, from the same parameters."""
+    rng = np.random.default_rng(rng)
+    draw, embed, features = ENCODERS[encoder]
+    body = draw(rng=rng, dtype=dtype)
+    head = [(Tensor(np.zeros((features, ways)), dtype, requires_grad=True), Tensor(np.zeros((1, ways)), dtype, requires_grad=True))]
+    theta = {"body": body, "head": head}
+
+    def classifier(params, x):
+        return mlp(params["head"], embed(params["body"], x))
+
+    def by_pixels(distances):
+        return lambda params, support: lambda x: one_hot(nearest_neighbour(*support, x, distances), ways)
+
+    descent = partial(maml, classifier, cross_entropy)
+    proximal = {"step_size": 0.4, "steps": 8, "strength": 0.5}
+    optimised = partial(learned, "optimisation", loss=cross_entropy, step_size=0.003, gradient=True)
+    return {
+        "MAML": optimised(partial(descent, step_size=1.0), params=theta),
+        "first-order MAML": optimised(partial(descent, step_size=0.4, steps=5, first_order=True), params=theta),
+        "Meta-SGD": optimised(partial(meta_sgd, classifier, cross_entropy), params=init_meta_sgd(theta, 0.1)),
+        "ANIL": optimised(partial(anil, embed, mlp, cross_entropy, step_size=1.0), params=theta),
+        "Reptile": Method("optimisation", partial(descent, step_size=1.0, steps=3, first_order=True), theta,
+                          partial(reptile_loss, classifier, cross_entropy, step_size=1.0, steps=3), 0.006, True),
+        "iMAML": Method("optimisation", partial(imaml, classifier, cross_entropy, **proximal), theta,
+                        partial(imaml_loss, classifier, cross_entropy, **proximal, cg_steps=2), 0.004, True),
+        "matching": learned("metric", partial(matching, embed, ways=ways), cross_entropy, init_matching(body), 0.003),
+        "prototypes": learned("metric", partial(prototypes, embed, ways=ways), cross_entropy, body, 0.003),
+        "hypernetwork": learned("model", partial(head_hypernetwork, embed, ways=ways), cross_entropy,
+                                init_head_hypernetwork(body, features, rng=rng), 0.003),
+        "nearest pixels": Method("baseline", by_pixels(euclidean)),
+        "Hausdorff distance": Method("baseline", by_pixels(modified_hausdorff), test_tasks=100),
+    }
+
+
+# ------------------------------------------------------------------------------------------- training and meta-testing
+
+
+class Problem(NamedTuple):
+    """What all methods are compared on.
+
+    Attributes
+    ----------
+    methods : dict of name and Method
+    sample : function ``(tasks, rng) -> batch``
+        Draws tasks to train on.
+    test : batch
+        The tasks to test on.
+    measure : function ``(predictions, y) -> array``
+        One number per task.
+    tasks, at_once : int
+        How many tasks a training step takes, and for how many steps they are drawn together.
+    """
+
+    methods: dict
+    sample: object
+    test: object
+    measure: object
+    tasks: int
+    at_once: int
+
+
+class Score(NamedTuple):
+    """What a method comes to: a row of the table."""
+
+    family: str
+    value: float  # the mean over test tasks of the problem's measure
+    interval: float  # half the width of its 95 % confidence interval
+    test_tasks: int
+    training_seconds: float
+    iterations: int
+    milliseconds: float  # to read the support set of one new task and answer for its query set
+    parameters: int
+    gradient: bool  # whether that takes one
+
+
+def sine_problem(test_tasks, shots=10, seed=0):
+    """Regression on sine waves, by the protocol of the MAML paper: as many query points as shots, and 25 tasks to a step."""
+    for_parameters, for_test = np.random.default_rng(seed).spawn(2)
+    tasks = SineTasks(dtype=np.float32)
+    return Problem(sine_methods(for_parameters), lambda n, rng: tasks.sample(n, shots, shots, rng),
+                   tasks.sample(test_tasks, shots, shots, for_test), squared_error, tasks=25, at_once=50)
+
+
+def squared_error(prediction, y):
+    return mse_loss(prediction, y).numpy()
+
+
+def image_problem(for_training, for_test, test_tasks, ways=5, shots=1, queries=5, encoder="convolutional", seed=0, vary=None):
+    """Classification of images.
+
+    Parameters
+    ----------
+    for_training, for_test : ImageTasks
+        With different classes.
+    queries : int
+        Query images of each class.
+    vary : function ``(images, rng) -> images``, optional
+        Applied to all images that are trained on.
+    """
+    for_parameters, rng = np.random.default_rng(seed).spawn(2)
+
+    def sample(n, rng):
+        batch = for_training.sample(n, ways, shots, queries, rng)
+        if vary is None:
+            return batch
+        return batch._replace(**{name: (vary(x, rng), y) for name, (x, y) in zip(("support", "query"), batch[:2], strict=True)})
+
+    return Problem(image_methods(for_parameters, ways, encoder), sample, for_test.sample(test_tasks, ways, shots, queries, rng),
+                   accuracy, tasks=4, at_once=4)
+
+
+def compare(problem, seconds, iterations=None, seed=0, progress=lambda method, share, loss: None):
+    """Train and test one method after the other, all on the same tasks.  Ctrl-C ends the training of all.
+
+    Parameters
+    ----------
+    problem : Problem
+    seconds : float
+        How long to train each method.
+    iterations : int, optional
+        How many steps to train each method for, instead of a time.
+    seed : int
+        Of the training tasks.
+    progress : function ``(method, share, loss)``
+        Called after every training step, with the share of the method's training that is done.
+
+    Yields
+    ------
+    name : str
+    params : structure of tensors
+        After training.
+    score : Score
+    """
+    stopped = False
+    for name, method in problem.methods.items():
+        params, done, start = method.params, 0, time.perf_counter()
+        batches = batches_of(problem.sample, problem.tasks, problem.at_once, np.random.default_rng([seed, 1]))
+        try:
+            if method.objective and not stopped:
+                for params, loss in train_for(method, batches, seconds, iterations):
+                    done += 1
+                    progress(name, done / iterations if iterations else (time.perf_counter() - start) / seconds, loss)
+        except KeyboardInterrupt:
+            stopped = True
+        if done or not method.objective:
+            training = time.perf_counter() - start if done else 0.0
+            values = test(method, params, problem.test, problem.measure)
+            yield name, params, Score(
+                method.family, float(values.mean()), float(1.96 * values.std(ddof=1) / np.sqrt(len(values))), len(values), training,
+                done, milliseconds_to_adapt(method, params, problem.test), sum([p.size for p in leaves(params)]), method.gradient)
+
+
+def train_for(method, batches, seconds, iterations=None, max_norm=10.0):
+    """Train a method for a time, or for a number of iterations, with a warm-up and a cosine decay of Adam's step size.
+
+    A generator like :func:`~tinygrad_meta.meta.train`.
+    """
+    start = time.perf_counter()
+
+    def step_sizes():
+        for i in count():
+            done = (time.perf_counter() - start) / seconds if iterations is None else i / iterations
+            if done >= 1:
+                return
+            yield cosine_decay(method.step_size, 1000 * done, 1000, warmup=100)
+
+    return train(method.objective, method.params, map(method.sees, batches), step_sizes(), max_norm)
+
+
+def batches_of(sample, tasks, at_once, rng):
+    """Batches of tasks without end, drawn many at once: on little data a call costs more than its numbers."""
+    while True:
+        many = sample(tasks * at_once, rng)
+        for start in range(0, tasks * at_once, tasks):
+            yield part(many, start, start + tasks)
+
+
+def part(batch, start, end):
+    """Some tasks of a batch."""
+    return tree_map(lambda a: a[start:end], batch)
+
+
+def test(method, params, batch, measure, at_once=25):
+    """The measure of a method's predictions for each task's query set: an array of shape (tasks,)."""
+    batch, values = part(method.sees(batch), 0, method.test_tasks), []
+    for start in range(0, len(batch.query[1]), at_once):
+        some = part(batch, start, start + at_once)
+        values.append(measure(method.learner(params, some.support)(some.query[0]), some.query[1]))
+    return np.concatenate(values)
+
+
+def milliseconds_to_adapt(method, params, batch, repeats=20):
+    """To read the support set of one new task and answer for its query set: the median."""
+    task, times = part(method.sees(batch), 0, 1), []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        method.learner(params, task.support)(task.query[0])
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times))
