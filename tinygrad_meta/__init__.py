@@ -1,7 +1,8 @@
 """tinygrad_meta: backpropagation to read, and meta-learning on top of it.
 
 The source is meant to be read in this order: ``tensor.py``, ``ops.py``, ``autodiff.py`` (together, the engine), ``func.py``,
-``gradcheck.py``, ``nn.py``, ``optim.py``, ``tasks/sine.py``, ``meta/maml.py``.
+``gradcheck.py``, ``nn.py``, ``optim.py``, ``tasks/sine.py``, ``meta/maml.py``, ``meta/relatives.py``, ``meta/matching.py``,
+``meta/hypernetwork.py``.
 """
 
 import numpy as _np

@@ -271,8 +271,8 @@ def product_into(kind, x, y, out):
 
 
 def summed_axes(x, axis):
-    """The axes that ``sum`` adds up over, as positions in increasing order."""
-    return tuple(range(x.ndim)) if axis is None else tuple(sorted(np.atleast_1d(axis).astype(int) % x.ndim))
+    """The axes that ``sum`` adds up over, as positions."""
+    return tuple(range(x.ndim)) if axis is None else tuple(np.atleast_1d(axis).astype(int) % x.ndim)
 
 
 def sum_into(out, x, axes):

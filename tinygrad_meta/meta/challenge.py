@@ -20,7 +20,7 @@ from .families import learned, train_for
 from .matching import prototypes
 
 WAYS = 60  # classes in a step of training, with one support and one query image of each
-CHANNELS, DOWNSAMPLING = (1, 32, 64, 64, 64), ("stride", "pool", None, "pool")
+CHANNELS, DOWNSAMPLING = (1, 32, 64, 64, 64), ("stride", "pool", None, "stride")
 
 # Errors in percent.  The last two columns are for training on the five alphabets of a minimal set.
 PUBLISHED = {  # Lake, Salakhutdinov, Tenenbaum 2015
