@@ -40,7 +40,8 @@ params, rng = init_mlp([28 * 28, 128, 64], rng=0, initializer="he", dtype="float
 steps = 1000
 batches = (known.sample(4, WAYS, shots=1, queries=5, rng=rng) for _ in repeat(None))
 print(f"prototypes, before training      {100 * accuracy(learner(params, test.support)(query_x), query_y).mean():.1f} %")
-for params, _ in train(partial(query_loss, learner, cross_entropy), params, batches, np.linspace(0.003, 0, steps), max_norm=10.0):
+objective = partial(query_loss, learner, cross_entropy)
+for params, _ in train(objective, params, batches, np.linspace(0.003, 0, steps), max_norm=10.0):
     pass
 print(f"prototypes, after {steps:,} steps    {100 * accuracy(learner(params, test.support)(query_x), query_y).mean():.1f} %")
 

@@ -10,6 +10,8 @@ import numpy as np
 from ..ops import mean
 from .evaluate import evaluate
 
+STEP_SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # of adaptation, to choose from where training has not fixed one
+
 
 def pooled_loss(loss_fn, params, batch):
     """The loss of one network on the support and query points of all tasks together.

@@ -13,12 +13,10 @@ from ..nn import init_mlp, mlp, mse_loss
 from ..optim import cosine_decay
 from ..tasks import SineTasks
 from ..tree import tree_map
-from .baselines import best_step_size, pooled_loss, reveal
+from .baselines import STEP_SIZES, best_step_size, pooled_loss, reveal
 from .evaluate import evaluate, summarize
 from .maml import adapt, maml_loss
 from .train import train
-
-STEP_SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # of adaptation, to choose from where training has not fixed one
 
 
 class Experiment:

@@ -23,7 +23,7 @@ from ..optim import cosine_decay
 from ..tasks import SineTasks
 from ..tensor import Tensor
 from ..tree import leaves, tree_map
-from .baselines import pooled_loss, reveal
+from .baselines import STEP_SIZES, pooled_loss, reveal
 from .hypernetwork import head_hypernetwork, hypernetwork, init_head_hypernetwork, init_hypernetwork
 from .maml import maml, query_loss
 from .matching import init_matching, matching, prototypes
@@ -47,10 +47,12 @@ class Method(NamedTuple):
         What training minimises.
     step_size : float
         Adam's, at its peak.
-    gradient : bool
-        Whether the learner differentiates.
+    gradient_steps : int
+        How many the learner takes on a support set.
     sees : function ``batch -> batch``
         What the method is shown of a batch of tasks.
+    choices : sequence of learners
+        If given, the learner is the one of these that does best on tasks set aside, after training.
     test_tasks : int or None
         To test on no more tasks than that.
     """
@@ -60,14 +62,15 @@ class Method(NamedTuple):
     params: object = ()
     objective: object = None
     step_size: float = 0.0
-    gradient: bool = False
+    gradient_steps: int = 0
     sees: object = lambda batch: batch
+    choices: tuple = ()
     test_tasks: object = None
 
 
-def learned(family, learner, loss, params, step_size, gradient=False):
+def learned(family, learner, loss, params, step_size, gradient_steps=0):
     """A method that is trained for what it is tested on: the query loss after reading the support set."""
-    return Method(family, learner, params, partial(query_loss, learner, loss), step_size, gradient)
+    return Method(family, learner, params, partial(query_loss, learner, loss), step_size, gradient_steps)
 
 
 # ------------------------------------------------------------------------------------------------------ on sine waves
@@ -80,22 +83,24 @@ def sine_methods(rng=None, hidden=(40, 40), dtype=np.float32):
     theta, oracle, embedding = draw([1, *hidden, 1]), draw([3, *hidden, 1]), draw([1, *hidden, hidden[-1]])
     descent = partial(maml, mlp, mse_loss, step_size=0.01)
     proximal = {"step_size": 0.005, "steps": 10, "strength": 2.0}
-    optimised = partial(learned, "optimisation", loss=mse_loss, gradient=True)
+    optimised = partial(learned, "optimisation", loss=mse_loss)
+    tuned = [partial(descent, step_size=step_size, steps=10, first_order=True) for step_size in STEP_SIZES]
     pooled = partial(pooled_loss, lambda params, x, y: mse_loss(mlp(params, x), y))
 
     return {
-        "MAML": optimised(descent, params=theta, step_size=0.02),
-        "first-order MAML": optimised(partial(descent, first_order=True), params=theta, step_size=0.02),
-        "Meta-SGD": optimised(partial(meta_sgd, mlp, mse_loss), params=init_meta_sgd(theta, 0.01), step_size=0.01),
+        "MAML": optimised(descent, params=theta, step_size=0.02, gradient_steps=1),
+        "first-order MAML": optimised(partial(descent, first_order=True), params=theta, step_size=0.02, gradient_steps=1),
+        "Meta-SGD": optimised(partial(meta_sgd, mlp, mse_loss), params=init_meta_sgd(theta, 0.01), step_size=0.01,
+                              gradient_steps=1),
         "ANIL": optimised(partial(anil, hidden_layers, mlp, mse_loss, step_size=0.02, steps=5),
-                          params={"body": theta[:-1], "head": theta[-1:]}, step_size=0.01),
+                          params={"body": theta[:-1], "head": theta[-1:]}, step_size=0.01, gradient_steps=5),
         "Reptile": Method("optimisation", partial(descent, step_size=0.02, steps=6, first_order=True), theta,
-                          partial(reptile_loss, mlp, mse_loss, step_size=0.02, steps=6), 0.02, True),
+                          partial(reptile_loss, mlp, mse_loss, step_size=0.02, steps=6), 0.02, 6),
         "iMAML": Method("optimisation", partial(imaml, mlp, mse_loss, **proximal), theta,
-                        partial(imaml_loss, mlp, mse_loss, **proximal, cg_steps=3), 0.005, True),
+                        partial(imaml_loss, mlp, mse_loss, **proximal, cg_steps=3), 0.005, 10),
         "attention": learned("metric", partial(matching, mlp), mse_loss, init_matching(embedding), 0.01),
         "hypernetwork": learned("model", partial(hypernetwork, mlp), mse_loss, init_hypernetwork(theta, rng=rng), 0.005),
-        "pre-trained": Method("baseline", partial(descent, step_size=0.02, steps=10, first_order=True), theta, pooled, 0.02, True),
+        "pre-trained": Method("baseline", tuned[0], theta, pooled, 0.02, 10, choices=tuned),
         "oracle": Method("baseline", lambda params, support: partial(mlp, params), oracle, pooled, 0.02, sees=reveal),
     }
 
@@ -120,7 +125,7 @@ def dense_net(params, x):
 
 ENCODERS = {  # how parameters are drawn, the function, and how many features it has
     "dense": (partial(init_mlp, [28 * 28, 128, 64], initializer="he"), dense_net, 64),
-    "convolutional": (partial(init_conv_net, [1, 32, 32, 32, 32]), conv_net, 128),
+    "convolutional": (partial(init_conv_net, [1, 32, 64, 64]), conv_net, 4 * 4 * 64),
 }
 
 
@@ -140,16 +145,16 @@ def image_methods(rng=None, ways=5, encoder="convolutional", dtype=np.float32):
 
     descent = partial(maml, classifier, cross_entropy)
     proximal = {"step_size": 0.4, "steps": 8, "strength": 0.5}
-    optimised = partial(learned, "optimisation", loss=cross_entropy, step_size=0.003, gradient=True)
+    optimised = partial(learned, "optimisation", loss=cross_entropy, step_size=0.003)
     return {
-        "MAML": optimised(partial(descent, step_size=1.0), params=theta),
-        "first-order MAML": optimised(partial(descent, step_size=0.4, steps=5, first_order=True), params=theta),
-        "Meta-SGD": optimised(partial(meta_sgd, classifier, cross_entropy), params=init_meta_sgd(theta, 0.1)),
-        "ANIL": optimised(partial(anil, embed, mlp, cross_entropy, step_size=1.0), params=theta),
+        "MAML": optimised(partial(descent, step_size=1.0), params=theta, gradient_steps=1),
+        "first-order MAML": optimised(partial(descent, step_size=0.4, steps=5, first_order=True), params=theta, gradient_steps=5),
+        "Meta-SGD": optimised(partial(meta_sgd, classifier, cross_entropy), params=init_meta_sgd(theta, 0.1), gradient_steps=1),
+        "ANIL": optimised(partial(anil, embed, mlp, cross_entropy, step_size=1.0), params=theta, gradient_steps=1),
         "Reptile": Method("optimisation", partial(descent, step_size=1.0, steps=3, first_order=True), theta,
-                          partial(reptile_loss, classifier, cross_entropy, step_size=1.0, steps=3), 0.006, True),
+                          partial(reptile_loss, classifier, cross_entropy, step_size=1.0, steps=3), 0.006, 3),
         "iMAML": Method("optimisation", partial(imaml, classifier, cross_entropy, **proximal), theta,
-                        partial(imaml_loss, classifier, cross_entropy, **proximal, cg_steps=2), 0.004, True),
+                        partial(imaml_loss, classifier, cross_entropy, **proximal, cg_steps=2), 0.004, 8),
         "matching": learned("metric", partial(matching, embed, ways=ways), cross_entropy, init_matching(body), 0.003),
         "prototypes": learned("metric", partial(prototypes, embed, ways=ways), cross_entropy, body, 0.003),
         "hypernetwork": learned("model", partial(head_hypernetwork, embed, ways=ways), cross_entropy,
@@ -197,7 +202,7 @@ class Score(NamedTuple):
     iterations: int
     milliseconds: float  # to read the support set of one new task and answer for its query set
     parameters: int
-    gradient: bool  # whether that takes one
+    gradient_steps: int  # that this takes
 
 
 def sine_problem(test_tasks, shots=10, seed=0):
@@ -271,10 +276,15 @@ def compare(problem, seconds, iterations=None, seed=0, progress=lambda method, s
             stopped = True
         if done or not method.objective:
             training = time.perf_counter() - start if done else 0.0
+            if method.choices:
+                aside = problem.sample(250, np.random.default_rng([seed, 2]))
+                candidates = [method._replace(learner=learner) for learner in method.choices]
+                method = min(candidates, key=lambda m: test(m, params, aside, problem.measure).mean())
             values = test(method, params, problem.test, problem.measure)
             yield name, params, Score(
                 method.family, float(values.mean()), float(1.96 * values.std(ddof=1) / np.sqrt(len(values))), len(values), training,
-                done, milliseconds_to_adapt(method, params, problem.test), sum([p.size for p in leaves(params)]), method.gradient)
+                done, milliseconds_to_adapt(method, params, problem.test), sum([p.size for p in leaves(params)]),
+                method.gradient_steps)
 
 
 def train_for(method, batches, seconds, iterations=None, max_norm=10.0):
@@ -308,12 +318,14 @@ def part(batch, start, end):
 
 
 def test(method, params, batch, measure, at_once=25):
-    """The measure of a method's predictions for each task's query set: an array of shape (tasks,)."""
+    """The measure of a method's predictions for each task's query set: an array of shape (tasks,), ``inf`` where it diverged."""
     batch, values = part(method.sees(batch), 0, method.test_tasks), []
-    for start in range(0, len(batch.query[1]), at_once):
-        some = part(batch, start, start + at_once)
-        values.append(measure(method.learner(params, some.support)(some.query[0]), some.query[1]))
-    return np.concatenate(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(batch.query[1]), at_once):
+            some = part(batch, start, start + at_once)
+            values.append(measure(method.learner(params, some.support)(some.query[0]), some.query[1]))
+    values = np.concatenate(values)
+    return np.where(np.isfinite(values), values, np.inf)
 
 
 def milliseconds_to_adapt(method, params, batch, repeats=20):
