@@ -256,8 +256,10 @@ def cross_entropy(logits, labels):
 
     Parameters
     ----------
-    logits : Tensor of shape (..., points, classes)
-    labels : integers of shape (..., points), from 0 to classes - 1
+    logits : Tensor
+        Of shape (..., points, classes).
+    labels : integers of shape (..., points)
+        From 0 to one less than the number of classes.
 
     Examples
     --------
@@ -277,12 +279,14 @@ def one_hot(labels, classes, dtype=np.float64):
 
     Parameters
     ----------
-    labels : integers of shape (...), from 0 to classes - 1
+    labels : integers of shape (...)
     classes : int
+        How many there are: labels run from 0 to one less.
 
     Returns
     -------
-    Tensor of shape (..., classes)
+    Tensor
+        Of shape (..., classes).
 
     Examples
     --------

@@ -33,39 +33,17 @@ from .train import train
 
 
 class Method(NamedTuple):
-    """A way of meta-learning.
+    """A way of meta-learning."""
 
-    Attributes
-    ----------
-    family : str
-        Optimisation, metric or model based, or a baseline.
-    learner : function ``(params, support) -> predict``
-        Reads a support set and returns a function of x.
-    params : structure of tensors
-        Where training starts.
-    objective : function ``(params, batch) -> loss``, or None
-        What training minimises.
-    step_size : float
-        Adam's, at its peak.
-    gradient_steps : int
-        How many the learner takes on a support set.
-    sees : function ``batch -> batch``
-        What the method is shown of a batch of tasks.
-    choices : sequence of learners
-        If given, the learner is the one of these that does best on tasks set aside, after training.
-    test_tasks : int or None
-        To test on no more tasks than that.
-    """
-
-    family: str
-    learner: object
-    params: object = ()
-    objective: object = None
-    step_size: float = 0.0
-    gradient_steps: int = 0
-    sees: object = lambda batch: batch
-    choices: tuple = ()
-    test_tasks: object = None
+    family: str  # optimisation, metric or model based, or a baseline
+    learner: object  # function (params, support) -> predict: reads a support set and returns a function of x
+    params: object = ()  # where training starts
+    objective: object = None  # function (params, batch) -> loss: what training minimises, if anything
+    step_size: float = 0.0  # Adam's, at its peak
+    gradient_steps: int = 0  # that the learner takes on a support set
+    sees: object = lambda batch: batch  # what the method is shown of a batch of tasks
+    choices: tuple = ()  # if there are any, the learner is the one that does best, after training, on tasks set aside
+    test_tasks: object = None  # to test on no more tasks than that
 
 
 def learned(family, learner, loss, params, step_size, gradient_steps=0):
@@ -168,27 +146,14 @@ def image_methods(rng=None, ways=5, encoder="convolutional", dtype=np.float32):
 
 
 class Problem(NamedTuple):
-    """What all methods are compared on.
+    """What all methods are compared on."""
 
-    Attributes
-    ----------
-    methods : dict of name and Method
-    sample : function ``(tasks, rng) -> batch``
-        Draws tasks to train on.
-    test : batch
-        The tasks to test on.
-    measure : function ``(predictions, y) -> array``
-        One number per task.
-    tasks, at_once : int
-        How many tasks a training step takes, and for how many steps they are drawn together.
-    """
-
-    methods: dict
-    sample: object
-    test: object
-    measure: object
-    tasks: int
-    at_once: int
+    methods: dict  # by name
+    sample: object  # function (tasks, rng) -> batch: draws tasks to train on
+    test: object  # the batch of tasks to test on
+    measure: object  # function (predictions, y) -> array: one number per task
+    tasks: int  # in a training step
+    at_once: int  # for how many steps tasks are drawn together
 
 
 class Score(NamedTuple):
