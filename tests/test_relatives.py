@@ -175,7 +175,7 @@ def linear_tasks(n_tasks=3, points=8, n=4, seed=0):
 
 def hessian_and_slope(x, y):
     """Of each task's loss at 0: its gradient anywhere else is ``H @ theta + slope``."""
-    return 2 * x.mT @ x / x.shape[1], -2 * x.mT @ y / x.shape[1]
+    return 2 * x.swapaxes(-1, -2) @ x / x.shape[1], -2 * x.swapaxes(-1, -2) @ y / x.shape[1]
 
 
 def test_reptile_is_the_way_that_gradient_descent_goes():
@@ -285,7 +285,7 @@ def systems(n=6, count=5, seed=0):
     """Symmetric positive definite matrices of rather different scales, and right-hand sides."""
     rng = np.random.default_rng(seed)
     factors = rng.normal(size=(count, n, n)) * np.logspace(-1, 2, count).reshape(-1, 1, 1)
-    return factors @ factors.mT + np.eye(n), rng.normal(size=(count, n))
+    return factors @ factors.swapaxes(-1, -2) + np.eye(n), rng.normal(size=(count, n))
 
 
 def times(matrices):
