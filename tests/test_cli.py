@@ -242,7 +242,7 @@ def test_the_module_can_be_run():
 
 # ---------------------------------------------------------------------------------------- families, omniglot-challenge
 
-FAMILIES = ["--iterations", "2", "--test-tasks", "3"]
+FAMILIES = ["--iterations", "2", "--test-tasks", "30"]
 
 
 @pytest.fixture
@@ -316,5 +316,9 @@ def test_missing_archives_are_named(command, tmp_path, one_thread, capsys):
 
 def test_commands_that_measure_time_start_again_on_one_thread(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(bench.subprocess, "call", lambda words, env: env["OMP_NUM_THREADS"] == "1" and 7)
+
+    def replaced(program, words, environment):
+        raise SystemExit(7 if environment["OMP_NUM_THREADS"] == "1" else 1)
+
+    monkeypatch.setattr(bench.os, "execve", replaced)
     assert run("families") == run("omniglot-challenge") == 7

@@ -46,20 +46,18 @@ SECONDS, QUICK_SECONDS = 4.0, 0.4  # what each may take altogether: the slow one
 TOLERANCE = 1e-4  # between results, relative to their norm
 
 
-def restarted_on_one_thread():
-    """The exit code of this same command, run again on one thread; ``None`` if it has one already.
+def restart_on_one_thread():
+    """Unless this process has one thread only, let the same command take its place with one.
 
-    More threads than that slow small matrix products down, by a factor of 50 where a processor is busy with something else.
+    More threads slow small matrix products down, by a factor of 50 where a processor is busy with something else.
     """
-    if all(os.environ.get(name) == value for name, value in ONE_THREAD.items()):
-        return None
-    return subprocess.call([sys.executable, *sys.orig_argv[1:]], env=os.environ | ONE_THREAD)  # NumPy reads them when imported
+    if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):  # NumPy reads them when it is imported
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | ONE_THREAD)
 
 
 def bench(quick=False, json_file=None):
     """Measure, print the table, write the JSON file; the return value is the exit code."""
-    if (code := restarted_on_one_thread()) is not None:
-        return code
+    restart_on_one_thread()
     from tqdm import tqdm
 
     left_out = {name: f"{package} is not installed" for name, (package, _) in CONTENDERS.items() if not find_spec(package)}

@@ -74,7 +74,8 @@ def parsers():
   python -m tinygrad_meta graph x1=2 x2=3      the forward and backward pass of F = (x1 + x2)(x2 + 1), or of another F
   python -m tinygrad_meta check                every derivative rule against finite differences
   python -m tinygrad_meta bench --quick        how long a meta-gradient takes, here and in other libraries""")
-    commands = parser.add_subparsers(title="commands", metavar="{maml,families,omniglot-challenge,graph,check,bench}", required=True)
+    commands = parser.add_subparsers(title="commands", required=True,
+                                     metavar="{maml,families,omniglot-challenge,graph,check,bench}")
 
     maml = commands.add_parser(
         "maml", help="meta-train on sine waves and compare with the alternatives (the default)",
@@ -113,33 +114,36 @@ def parsers():
     families = commands.add_parser(
         "families", help="compare the three families of meta-learning on the same tasks",
         description="Train every method for the same time and test it on new tasks: optimisation based (MAML and relatives), "
-        "metric based (matching and prototypical networks), model based (hypernetworks), and baselines. Prints a table, and saves "
-        "pictures and results.json. Ctrl-C ends the training and reports on what there is.")
+        "metric based (matching and prototypical networks), model based (hypernetworks), and baselines. Prints a table, and "
+        "saves pictures and results.json. Ctrl-C ends the training and reports on what there is.")
     families.set_defaults(run=run_families)
     option = families.add_argument
-    option("--tasks", choices=list(SECONDS), default="sine", help="sine waves, an alphabet drawn by the program, or handwritten "
-           "characters (%(default)s)")
-    option("--seconds", type=at_least(1, float), metavar="S", help="training time of each method (sine 60, drawn 10, omniglot 90)")
-    option("--iterations", type=whole, metavar="N", help="training steps of each method, instead of a time: results then are the "
-           "same on every machine")
-    option("--ways", type=at_least(2, int), default=5, metavar="N", help="classes of a task, where there are classes (%(default)s)")
-    option("--shots", type=whole, metavar="K", help="support points of a task, or support images of each class (sine 10, images 1)")
-    option("--test-tasks", type=at_least(2, int), default=1000, metavar="N", help="new tasks to test on (%(default)s)")
+    option("--tasks", choices=list(SECONDS), default="sine", help="sine waves, an alphabet drawn by the program, or "
+           "handwritten characters (%(default)s)")
+    option("--seconds", type=at_least(1, float), metavar="S",
+           help="training time of each method (sine 60, drawn 10, omniglot 90)")
+    option("--iterations", type=whole, metavar="N", help="training steps of each method, instead of a time: results then are "
+           "the same every time, on the same machine")
+    option("--ways", type=at_least(2, int), default=5, metavar="N",
+           help="classes of a task, where there are classes (%(default)s)")
+    option("--shots", type=whole, metavar="K",
+           help="support points of a task, or support images of each class (sine 10, images 1)")
+    option("--test-tasks", type=at_least(30, int), default=1000, metavar="N", help="new tasks to test on (%(default)s)")
     option("--seed", type=at_least(0, int), default=0, help="of parameters and tasks (%(default)s)")
-    add_data_options(families)
+    add_data_options(families, "results/families-TASKS")
 
     challenge = commands.add_parser(
         "omniglot-challenge", help="the one-shot test of Lake, Salakhutdinov and Tenenbaum (2015)",
         description="Train a prototypical network on five alphabets, and take the official test: 20 runs, in each of which 20 "
-        "characters of a new alphabet, drawn by somebody else, are to be matched with one example of each. Prints the error beside "
-        "the published ones, and saves a picture of the worst run and results.json.")
+        "characters of a new alphabet, drawn by somebody else, are to be matched with one example of each. Prints the error "
+        "beside the published ones, and saves a picture of the worst run and results.json.")
     challenge.set_defaults(run=run_challenge)
     option = challenge.add_argument
     option("--alphabets", choices=["small1", "small2"], default="small1", help="the minimal set to train on (%(default)s)")
     option("--seconds", type=at_least(1, float), default=540.0, metavar="S", help="training time (%(default)s)")
     option("--iterations", type=whole, metavar="N", help="training steps, instead of a time")
     option("--seed", type=at_least(0, int), default=0, help="of parameters and tasks (%(default)s)")
-    add_data_options(challenge)
+    add_data_options(challenge, "results/omniglot-ALPHABETS")
 
     graph = commands.add_parser(
         "graph", help="print the forward and backward pass of an expression, as formulas",
@@ -172,12 +176,12 @@ def parsers():
     return parser, maml
 
 
-def add_data_options(parser):
+def add_data_options(parser, output):
     parser.add_argument("--data", default="omniglot", type=Path, metavar="FOLDER",
                         help="where Omniglot's archives are, such as images_background_small1.zip (%(default)s)")
     parser.add_argument("--download", action="store_true", help="fetch archives that are missing there, 3 MB in all")
-    parser.add_argument("--output", type=output_folder, default="results", metavar="FOLDER",
-                        help="where to save pictures and results.json (%(default)s)")
+    parser.add_argument("--output", type=output_folder, metavar="FOLDER",
+                        help=f"where to save pictures and results.json ({output})")
 
 
 def assignment(text):
@@ -216,8 +220,7 @@ def output_file(text):
 @np.errstate(over="ignore", invalid="ignore")  # the table says what diverged
 def run_maml(args):
     """Meta-train, evaluate, print the table, save the pictures and the numbers."""
-    import matplotlib  # here, because only this command has need of them
-    from tqdm import tqdm
+    from tqdm import tqdm  # here, because only this command has need of it
 
     from .meta.experiment import Experiment
     from .meta.plots import plot_errors, plot_predictions
@@ -238,17 +241,12 @@ def run_maml(args):
     print(table(errors, experiment.step_sizes, args))
     plot_errors(args.output / "errors.png", errors)
     plot_predictions(args.output / "predictions.png", *experiment.predict([first, "pre-trained"]))
-    results = {
-        "configuration": {name: value for name, value in vars(args).items() if name not in ("run", "output")},
+    save_results(args, start, {
         "iterations": experiment.iterations,
-        "seconds": round(time.perf_counter() - start, 2),
-        "mean_squared_error": {method: {"step_size": experiment.step_sizes[method], **as_lists(summary)}
+        "mean_squared_error": {method: {"step_size": experiment.step_sizes[method], **summary._asdict()}
                                for method, summary in errors.items()},
-        "versions": {"tinygrad_meta": tg.__version__, "python": platform.python_version(), "numpy": np.__version__,
-                     "matplotlib": matplotlib.__version__},
-    }
-    (args.output / "results.json").write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
-    print(f"\n{results['seconds']:.0f} seconds. Saved errors.png, predictions.png and results.json in {args.output}/")
+    })
+    print(f"\n{time.perf_counter() - start:.0f} seconds. Saved errors.png, predictions.png and results.json in {args.output}/")
 
 
 def table(errors, step_sizes, args):
@@ -277,49 +275,45 @@ def cell(mean, interval):
     return f"{mean:.{digits}f} ± {interval:.{digits}f}"
 
 
-def for_json(numbers):
-    """The same dict with ``null`` for infinity, which JSON does not know."""
-    return {name: None if isinstance(value, float) and not np.isfinite(value) else value for name, value in numbers.items()}
-
-
-def as_lists(summary):
-    """For JSON, which knows no infinity: ``null`` stands for it."""
-    return {name: [value if np.isfinite(value) else None for value in values.tolist()]
-            for name, values in summary._asdict().items()}
-
-
-@np.errstate(all="ignore")  # log(-1) is nan, and the table says so
 @np.errstate(over="ignore", invalid="ignore")
 def run_families(args):
-    """Train and test every method, print the table, save the pictures and the numbers; the exit code is 2 without data."""
-    if (code := bench.restarted_on_one_thread()) is not None:
-        return code
+    """Train and test every method, print the table, save the numbers and the pictures; the exit code is 2 without data."""
+    bench.restart_on_one_thread()
     from tqdm import tqdm
 
     from .meta import families, plots
 
+    args.seconds = args.seconds or SECONDS[args.tasks]
+    args.shots = args.shots or (10 if args.tasks == "sine" else 1)
+    args.output = args.output or output_folder(f"results/families-{args.tasks}")
     start = time.perf_counter()
     try:
         problem = family_problem(args)
+        problem.sample(1, np.random.default_rng(0))
     except (OSError, ValueError) as error:
         return complain("families", error)
-    seconds = args.seconds or SECONDS[args.tasks]
     scores, trained = {}, {}
-    with tqdm(total=len(problem.methods), desc="methods", bar_format="{l_bar}{bar}| {n:.2f}/{total} [{elapsed}<{remaining}{postfix}]") as bar:
+    bar_format = "{l_bar}{bar}| {n:.2f}/{total} [{elapsed}<{remaining}{postfix}]"
+    with tqdm(total=len(problem.methods), desc="methods", bar_format=bar_format) as bar:
 
         def progress(method, share, loss):
             bar.set_postfix_str(f"{method} loss {loss:.3f}", refresh=False)
             bar.update(len(scores) + min(share, 1) - bar.n)
 
-        for name, params, score in families.compare(problem, seconds, args.iterations, args.seed, progress):
-            scores[name], trained[name] = score, params
-            bar.update(len(scores) - bar.n)
-    measure = "mean squared error" if args.tasks == "sine" else "accuracy"
-    print(family_table(scores, measure, args))
-    plots.plot_comparison(args.output / "families.png", scores, measure)
-    saved = ["families.png", *family_pictures(args, problem, trained)]
-    save_results(args, start, {"methods": {name: for_json(score._asdict()) for name, score in scores.items()}})
-    print(f"\n{time.perf_counter() - start:.0f} seconds. Saved {', '.join(saved)} and results.json in {args.output}/")
+        try:
+            for name, params, score in families.compare(problem, args.seconds, args.iterations, args.seed, progress):
+                scores[name], trained[name] = score, params
+                bar.update(len(scores) - bar.n)
+        except KeyboardInterrupt:
+            pass
+    stopped = len(scores) < len(problem.methods)
+    if not scores:
+        return complain("families", "stopped before any method was trained")
+    print(family_table(scores, args) + "\nStopped: the last of the trained methods had less time." * stopped)
+    save_results(args, start, {"stopped": stopped, "methods": {name: score._asdict() for name, score in scores.items()}})
+    plots.plot_comparison(args.output / "families.png", scores, measure_of(args))
+    saved = ["results.json", "families.png", *family_pictures(args, problem, trained)]
+    print(f"\n{time.perf_counter() - start:.0f} seconds. Saved {', '.join(saved)} in {args.output}/")
 
 
 def family_problem(args):
@@ -328,8 +322,8 @@ def family_problem(args):
     from .tasks import ImageTasks, centred, distort, drawn_alphabet, rotated
 
     if args.tasks == "sine":
-        return families.sine_problem(args.test_tasks, args.shots or 10, args.seed)
-    options = {"test_tasks": args.test_tasks, "ways": args.ways, "shots": args.shots or 1, "seed": args.seed}
+        return families.sine_problem(args.test_tasks, args.shots, args.seed)
+    options = {"test_tasks": args.test_tasks, "ways": args.ways, "shots": args.shots, "seed": args.seed}
     if args.tasks == "drawn":
         images, labels = drawn_alphabet(classes=1000, rng=args.seed)
         return families.image_problem(*ImageTasks(images, labels).split(0.2, args.seed), **options, encoder="dense")
@@ -337,8 +331,8 @@ def family_problem(args):
     others, other_labels = omniglot("images_background_small2", args)
     known = {label.split("/")[0] for label in labels}
     new = np.array([label.split("/")[0] not in known for label in other_labels])
-    return families.image_problem(ImageTasks(*rotated(centred(images), labels)), ImageTasks(centred(others[new]), other_labels[new]),
-                                  **options, vary=distort)
+    for_training, for_test = ImageTasks(*rotated(centred(images), labels)), ImageTasks(centred(others[new]), other_labels[new])
+    return families.image_problem(for_training, for_test, **options, vary=distort)
 
 
 def omniglot(name, args):
@@ -355,8 +349,8 @@ def archive(name, args):
         return download(name, args.data)
     path = args.data / f"{name}.zip"
     if not path.exists():
-        raise ValueError(f"there is no {path}: name the folder that holds Omniglot's archives with --data, or say --download to "
-                         "fetch what is missing")
+        raise ValueError(f"there is no {path}: name the folder that holds Omniglot's archives with --data, or say --download "
+                         "to fetch what is missing")
     return path
 
 
@@ -365,19 +359,29 @@ def complain(command, error):
     return 2
 
 
-def family_table(scores, measure, args):
+def measure_of(args):
+    return "mean squared error" if args.tasks == "sine" else "accuracy"
+
+
+def family_table(scores, args):
     """The scores as text."""
     tested = max(score.test_tasks for score in scores.values())
-    lines = [f"{measure.capitalize()} on {tested:,} new tasks, with 95 % confidence:", "",
-             f"{'':20}{'family':>14}{measure.split()[-1]:>18}{'parameters':>12}{'steps':>9}{'trained':>10}{'new task':>11}"
-             f"{'gradients':>10}"]
+    if args.tasks == "sine":
+        kind = f"sine waves, {args.shots} points of each given"
+    else:
+        kind = (f"tasks, {args.ways}-way {args.shots}-shot (guessing: {100 / args.ways:.0f} %), of "
+                f"{'characters' if args.tasks == 'drawn' else 'alphabets'} not trained on")
+    lines = [f"{measure_of(args).capitalize()} on {tested:,} new {kind}:", "",
+             f"{'':22}{'family':>14}{measure_of(args).split()[-1]:>18}{'parameters':>12}{'steps':>9}{'trained':>10}"
+             f"{'new task':>11}{'gradients':>10}"]
     for name, score in scores.items():
         scale, digits, unit = (1, 4 if score.value < 0.01 else 3, "") if args.tasks == "sine" else (100, 1, " %")
         value = f"{scale * score.value:.{digits}f} ± {scale * score.interval:.{digits}f}{unit}"
-        lines.append(f"{name:20}{score.family:>14}{value:>18}{score.parameters:>12,}{score.iterations:>9,}"
+        lines.append(f"{name:22}{score.family:>14}{value:>18}{score.parameters:>12,}{score.iterations:>9,}"
                      f"{score.training_seconds:>8.0f} s{score.milliseconds:>8.2f} ms{score.gradient_steps or 'none':>10}")
     few = [f"{name} on {score.test_tasks}" for name, score in scores.items() if score.test_tasks < tested]
-    lines += ["", "New task: the time to read the support set of one and answer for its query set, and the gradient steps that takes."]
+    lines += ["", "± is 95 % confidence over test tasks, for one trained network. New task: the time to read the support set of one",
+              "and answer for its query set. Gradients: the steps that takes, as many as in training; MAML gains from more, too."]
     return "\n".join(lines + [f"Tested on fewer tasks: {', '.join(few)}."] * bool(few))
 
 
@@ -394,15 +398,19 @@ def family_pictures(args, problem, trained):
         wave = one._replace(query=(grid, one.amplitude * np.sin(one.phase + grid)))
         plots.plot_learners(args.output / "learners.png", wave, {name: f(grid).numpy() for name, f in predict.items()})
         return ["learners.png"]
+    if not predict:
+        return []
     answers = {name: f(one.query[0]).numpy()[0].argmax(axis=-1) for name, f in predict.items()}
     name = "prototypes" if "prototypes" in answers else next(iter(answers))
     plots.plot_episode(args.output / "episode.png", one, answers[name],
-                       f"A new task: a support image per class (blue), its query images,\nand what {name} took for another class")
+                       "A new task: support images of each class (blue), its query images,\n"
+                       f"and what {name} took for another class")
     names = ["episode.png"]
     if "prototypes" in trained:
         embed = problem.methods["prototypes"].learner.args[0]
         x, y = one.query
-        before, after = (embed(params, x).numpy()[0] for params in (problem.methods["prototypes"].params, trained["prototypes"]))
+        start = problem.methods["prototypes"].params
+        before, after = (embed(params, x).numpy()[0] for params in (start, trained["prototypes"]))
         plots.plot_embeddings(args.output / "embedding.png", y[0], {"before training": before, "after training": after})
         names.append("embedding.png")
     return names
@@ -410,21 +418,21 @@ def family_pictures(args, problem, trained):
 
 def run_challenge(args):
     """Train, take the test, print the errors, save the picture and the numbers; the exit code is 2 without data."""
-    if (code := bench.restarted_on_one_thread()) is not None:
-        return code
+    bench.restart_on_one_thread()
     from tqdm import tqdm
 
     from .meta import challenge, plots
     from .meta.families import part
     from .tasks.omniglot import load_runs
 
-    start = time.perf_counter()
+    args.output = args.output or output_folder(f"results/omniglot-{args.alphabets}")
     try:
         images, labels = omniglot(f"images_background_{args.alphabets}", args)
         runs = load_runs(archive("all_runs", args))
+        challenge.check_enough(images, labels)
     except (OSError, ValueError) as error:
         return complain("omniglot-challenge", error)
-    steps, params = 0, None
+    steps, params, start = 0, None, time.perf_counter()
     with tqdm(total=args.iterations or round(args.seconds), desc="training", unit="step" if args.iterations else "s") as bar:
         try:
             for params, loss in challenge.train_embedding(images, labels, args.seconds, args.iterations, args.seed):
@@ -440,13 +448,13 @@ def run_challenge(args):
     answers = challenge.answers(params, runs)
     wrong = answers != runs.query[1]
     error = 100 * wrong.mean()
-    interval = 196 * wrong.mean(axis=1).std(ddof=1) / np.sqrt(len(wrong))
+    interval = 209 * wrong.mean(axis=1).std(ddof=1) / np.sqrt(len(wrong))  # Student's t for 20 runs is 2.09
     print(challenge_table(error, interval, args))
     worst = int(wrong.sum(axis=1).argmax())
-    plots.plot_run(args.output / "worst_run.png", part(runs, worst, worst + 1), answers[worst],
-                   f"The worst run, number {worst + 1}: {wrong[worst].sum()} of 20 wrong")
     save_results(args, start, {"error_percent": error, "interval": interval, "errors_of_runs": wrong.sum(axis=1).tolist(),
                                "steps": steps, "training_seconds": training})
+    plots.plot_run(args.output / "worst_run.png", part(runs, worst, worst + 1), answers[worst],
+                   f"The worst run, number {worst + 1}: {wrong[worst].sum()} of {len(wrong[worst])} wrong")
     print(f"\n{time.perf_counter() - start:.0f} seconds. Saved worst_run.png and results.json in {args.output}/")
 
 
@@ -457,24 +465,41 @@ def challenge_table(error, interval, args):
     def percent(value):
         return "" if value is None else f"{value:.1f} %"
 
-    lines = ["Errors in 20 runs of 20-way one-shot classification within a new alphabet (Lake, Salakhutdinov, Tenenbaum 2015):", "",
+    lines = ["Errors in 20 runs of 20-way one-shot classification within a new alphabet (Lake et al. 2015):", "",
              f"{'trained on':40}{'30 alphabets':>14}{'small1':>10}{'small2':>10}"]
     lines += [f"{name:40}{percent(all):>14}{percent(small1):>10}{percent(small2):>10}"
               for name, (all, small1, small2) in PUBLISHED.items()]
     ours = {args.alphabets: error}
     lines += [f"{'prototypical network, here':40}{'':14}{percent(ours.get('small1')):>10}{percent(ours.get('small2')):>10}",
-              "", f"95 % confidence, from the spread over runs: ± {interval:.1f}."]
+              "", f"± {interval:.1f} is 95 % confidence over the runs, for one trained network."]
     return "\n".join(lines)
 
 
 def save_results(args, start, results):
     """Write results.json, with what it takes to reproduce them."""
-    configuration = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items() if name != "run"}
-    versions = {"tinygrad_meta": tg.__version__, "python": platform.python_version(), "numpy": np.__version__}
-    results = {"configuration": configuration, "seconds": round(time.perf_counter() - start, 2), **results, "versions": versions}
-    (args.output / "results.json").write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
+    import matplotlib
+
+    configuration = {name: str(value) if isinstance(value, Path) else value
+                     for name, value in vars(args).items() if name not in ("run", "output")}
+    versions = {"tinygrad_meta": tg.__version__, "python": platform.python_version(), "numpy": np.__version__,
+                "matplotlib": matplotlib.__version__}
+    seconds = round(time.perf_counter() - start, 2)
+    results = {"configuration": configuration, "seconds": seconds, **results, "versions": versions}
+    (args.output / "results.json").write_text(json.dumps(for_json(results), indent=2, allow_nan=False) + "\n")
 
 
+def for_json(value):
+    """The same numbers for JSON, which knows no arrays and no infinity: ``null`` stands for that."""
+    if isinstance(value, dict):
+        return {name: for_json(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [for_json(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+@np.errstate(all="ignore")  # log(-1) is nan, and the table says so
 def run_graph(args):
     """Print the slide's table for any expression; the exit code is 2 if it is none."""
     from .graph.parse import parse

@@ -133,7 +133,7 @@ def plot_episode(path, task, predictions, title):
     title : str
     """
     (support_x, support_y), (query_x, query_y) = ((x[0], y[0]) for x, y in (task.support, task.query))
-    ways, queries = support_y.max() + 1, np.bincount(query_y).max()
+    ways, queries = min(support_y.max() + 1, 10), np.bincount(query_y).max()  # a picture of more classes could not be read
     shots = np.bincount(support_y).max()
     figure = Figure(figsize=(0.8 * (shots + queries) + 0.8, 0.85 * ways + 0.6), layout="constrained")
     panels = figure.subplots(ways, shots + queries, squeeze=False)
