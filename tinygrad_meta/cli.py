@@ -380,8 +380,8 @@ def family_table(scores, args):
         lines.append(f"{name:22}{score.family:>14}{value:>18}{score.parameters:>12,}{score.iterations:>9,}"
                      f"{score.training_seconds:>8.0f} s{score.milliseconds:>8.2f} ms{score.gradient_steps or 'none':>10}")
     few = [f"{name} on {score.test_tasks}" for name, score in scores.items() if score.test_tasks < tested]
-    lines += ["", "± is 95 % confidence over test tasks, for one trained network. New task: the time to read the support set of one",
-              "and answer for its query set. Gradients: the steps that takes, as many as in training; MAML gains from more, too."]
+    lines += ["", "± is 95 % confidence over test tasks, for one trained network. New task: the time to read a support set and answer",
+              "for a query set. Gradients: the steps that takes, as many as in training; MAML gains from more, too."]
     return "\n".join(lines + [f"Tested on fewer tasks: {', '.join(few)}."] * bool(few))
 
 

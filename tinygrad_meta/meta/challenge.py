@@ -1,7 +1,7 @@
 """Omniglot's one-shot test, taken by a prototypical network: what ``python -m tinygrad_meta omniglot-challenge`` runs.
 
-In each of 20 runs there are 20 characters of an alphabet that is new, drawn once by one person and once by another, and the
-task is to find which of the first belongs to each of the second (Lake, Salakhutdinov, Tenenbaum 2015).  Nothing is shared between
+In each of 20 runs there are 20 characters of a new alphabet, drawn once by one person and once by another, and the task is
+to find which of the first belongs to each of the second (Lake, Salakhutdinov, Tenenbaum 2015).  Nothing is shared between
 questions: every one is answered as if it were the only one.
 
 Five alphabets are little to learn from, so a step of training sees many classes at once and every image anew: turned by

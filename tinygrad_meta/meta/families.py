@@ -298,7 +298,7 @@ def part(batch, start, end):
 
 
 def test(method, params, batch, measure, at_once=25):
-    """The measure of a method's predictions for each task's query set, ``inf`` where it diverged: an array of shape (tasks,)."""
+    """The measure of a method's predictions for each task's query set, (tasks,); ``inf`` where it diverged."""
     batch, values = part(method.sees(batch), 0, method.test_tasks), []
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(batch.query[1]), at_once):
