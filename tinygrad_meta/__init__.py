@@ -9,14 +9,15 @@ import numpy as _np
 
 from . import func, graph, meta, nn, ops, optim, tasks
 from .autodiff import grad, no_grad
+from .convolution import overlap_add, windows
 from .graph import compile, draw
 from .graph import trace as explain
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .ops import (
     abs, add, argmax, argmin, astype, broadcast_to, clip, concat, cos, divide, einsum, equal, exp, expand_dims, expm1, getitem,
     greater, greater_equal, leaky_relu, less, less_equal, log, log1p, log_softmax, logsumexp, matmul, max, maximum, mean, min,
-    minimum, multiply, negative, norm, not_equal, outer, overlap_add, pad, permute_dims, power, relu, reshape, sigmoid, sign,
-    silu, sin, softmax, softplus, sqrt, square, squeeze, stack, std, subtract, sum, sum_to, swapaxes, tanh, var, where, windows,
+    minimum, multiply, negative, norm, not_equal, outer, pad, permute_dims, power, relu, reshape, sigmoid, sign,
+    silu, sin, softmax, softplus, sqrt, square, squeeze, stack, std, subtract, sum, sum_to, swapaxes, tanh, var, where,
 )  # fmt: skip
 from .tensor import Tensor, tensor
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import func, ops
+from . import convolution, func, ops
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 
 # Operations are tried on 3 by 3 matrices of numbers between 0.5 and 2 with random signs.  What differs:
@@ -57,7 +57,8 @@ def check_table():
 
 def sample(name, n_inputs):
     """An operation as a function of arrays alone, and arrays for it, the same at every call."""
-    rng, operation, attributes = np.random.default_rng(0), getattr(ops, name), ATTRIBUTES.get(name, {})
+    operation = getattr(ops, name, None) or getattr(convolution, name)
+    rng, attributes = np.random.default_rng(0), ATTRIBUTES.get(name, {})
     xs = [rng.uniform(0.5, 2, shape) * (1 if name in POSITIVE else rng.choice([-1, 1], shape))
           for shape in SHAPES.get(name, [(3, 3)] * n_inputs)]
     if name == "select":

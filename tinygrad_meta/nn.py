@@ -15,6 +15,7 @@ from math import prod
 import numpy as np
 
 from . import ops
+from .convolution import convolve
 from .ops import equal, expand_dims, log_softmax, matmul, mean, sum, where
 from .tensor import Tensor, as_tensor, tensor
 
@@ -193,7 +194,7 @@ def convolution(x, weight, bias, stride=1):
     if x.ndim < 4 or weight.ndim < 2 or weight.shape[-2] != 9 * x.shape[-1] or stride < 1:
         raise ValueError("a convolution takes images (..., points, height, width, channels), a weight (..., 9 * channels, "
                          f"outputs) and a stride from 1, and got shapes {x.shape} and {weight.shape} and stride {stride}")
-    out = ops.convolve(x, weight, stride=stride)
+    out = convolve(x, weight, stride=stride)
     rows = ops.reshape(out, (*out.shape[:-4], prod(out.shape[-4:-1]), out.shape[-1]))
     return ops.reshape(rows + bias, out.shape)
 
