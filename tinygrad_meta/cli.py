@@ -388,7 +388,7 @@ def family_table(scores, args):
 def family_pictures(args, problem, trained):
     """Save the pictures of one new task, and return their names."""
     from .meta import plots
-    from .meta.families import part
+    from .meta.parallel import part
 
     one = part(problem.test, 0, 1)
     predict = {name: method.learner(trained[name], one.support) for name, method in problem.methods.items()
@@ -422,7 +422,7 @@ def run_challenge(args):
     from tqdm import tqdm
 
     from .meta import challenge, plots
-    from .meta.families import part
+    from .meta.parallel import part
     from .tasks.omniglot import load_runs
 
     args.output = args.output or output_folder(f"results/omniglot-{args.alphabets}")

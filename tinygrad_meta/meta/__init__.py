@@ -10,11 +10,11 @@ from .hypernetwork import head_hypernetwork, hypernetwork, init_head_hypernetwor
 from .maml import adapt, maml, maml_loss, maml_loss_task_by_task, query_loss
 from .matching import init_matching, matching, prototypes
 from .relatives import anil, imaml, imaml_loss, init_meta_sgd, meta_sgd, reptile_loss
-from .train import train
+from .train import Diverged, train
 
 __all__ = [
-    "Summary", "adapt", "anil", "best_step_size", "evaluate", "head_hypernetwork", "hypernetwork", "imaml", "imaml_loss",
-    "init_head_hypernetwork", "init_hypernetwork", "init_matching", "init_meta_sgd", "maml", "maml_loss",
+    "Diverged", "Summary", "adapt", "anil", "best_step_size", "evaluate", "head_hypernetwork", "hypernetwork", "imaml",
+    "imaml_loss", "init_head_hypernetwork", "init_hypernetwork", "init_matching", "init_meta_sgd", "maml", "maml_loss",
     "maml_loss_task_by_task", "matching", "meta_sgd", "pooled_loss", "prototypes", "query_loss", "reptile_loss", "reveal",
     "summarize", "train",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ that, from training to the table, treats all of them alike.
 """
 
 import time
+import warnings
 from functools import partial
 from itertools import count
 from typing import NamedTuple
@@ -25,14 +26,15 @@ from ..ops import relu, reshape
 from ..optim import cosine_decay
 from ..tasks import SineTasks, centred
 from ..tensor import Tensor
-from ..tree import leaves, tree_map
+from ..tree import leaves
 from .baselines import STEP_SIZES, pooled_loss, reveal
 from .hypernetwork import head_hypernetwork, hypernetwork, init_head_hypernetwork, init_hypernetwork
 from .maml import maml, query_loss
 from .matching import init_matching, matching, prototypes
+from .parallel import part
 from .pixels import euclidean, modified_hausdorff, nearest_neighbour
 from .relatives import anil, imaml, imaml_loss, init_meta_sgd, meta_sgd, reptile_loss
-from .train import train
+from .train import Diverged, train
 
 
 class Method(NamedTuple):
@@ -254,6 +256,8 @@ def compare(problem, seconds, iterations=None, seed=0, progress=lambda method, s
                     progress(name, done / iterations if iterations else (time.perf_counter() - start) / seconds, loss)
         except KeyboardInterrupt:
             stopped = True
+        except Diverged as error:
+            warnings.warn(f"{name}: {error}. It is tested as it was before.", stacklevel=2)
         if done or not method.objective:
             training = time.perf_counter() - start if done else 0.0
             if method.choices:
@@ -290,11 +294,6 @@ def batches_of(sample, tasks, at_once, rng):
         many = sample(tasks * at_once, rng)
         for start in range(0, tasks * at_once, tasks):
             yield part(many, start, start + tasks)
-
-
-def part(batch, start, end):
-    """Some tasks of a batch."""
-    return tree_map(lambda a: a[start:end], batch)
 
 
 def test(method, params, batch, measure, at_once=25):

@@ -4,6 +4,8 @@ The same loop trains everything MAML is compared with.  Only what is minimised d
 :func:`~tinygrad_meta.meta.maml_loss`, for supervised pre-training :func:`~tinygrad_meta.meta.pooled_loss`.
 """
 
+from functools import partial
+
 import numpy as np
 
 from ..autodiff import grad, no_grad
@@ -11,9 +13,28 @@ from ..graph import compile
 from ..optim import Adam, as_vector, clip_norm, split
 from ..tree import leaves, rebuild
 from .maml import leaf
+from .parallel import part, spread, tasks_of
 
 
-def train(objective, params, batches, step_sizes, max_norm=None, eager=False):
+class Diverged(ArithmeticError):
+    """A loss or a gradient that is not a number, or infinite: training on would only spread it.
+
+    Attributes
+    ----------
+    iteration : int
+        Which step it was, counted from 1.
+    task : int or None
+        The first task of the batch with such a loss or gradient; ``None`` if only the sum over all of them is.
+    """
+
+    def __init__(self, what, iteration, task):
+        self.iteration, self.task = iteration, task
+        where = "their sum over the batch" if task is None else f"task {task} of its batch"
+        super().__init__(f"{what} of iteration {iteration:,} is not finite, first in {where}: "
+                         "a smaller step size, or a bound on the gradient's norm, may help")
+
+
+def train(objective, params, batches, step_sizes, max_norm=None, eager=False, optimizer=None, executor=None, workers=None):
     """Meta-train with Adam, one step per batch of tasks, and hand over the parameters after every step.
 
     It is a generator, so that progress bars, learning curves and early stopping are the caller's loop around it.
@@ -32,6 +53,14 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False):
         Scale larger meta-gradients down to this Euclidean norm.
     eager : bool
         Run ``objective`` anew at every step, instead of recording it once and replaying that.
+    optimizer : Adam, optional
+        Its ``state`` and ``steps`` are those after the latest step.  With the parameters they are all that there is to a
+        training: given both, it goes on as if it had never stopped.
+    executor : concurrent.futures.Executor, optional
+        Where to compute the gradients: each batch is split, by tasks, into as many parts as there are ``workers``.  The
+        objective must then be a mean over tasks, and one that can be pickled.
+    workers : int, optional
+        The number of processors of this machine unless given.
 
     Yields
     ------
@@ -39,6 +68,11 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False):
         After the step.
     loss : float
         Of the batch, before the step.
+
+    Raises
+    ------
+    Diverged
+        In place of a step that would lead to parameters that are not finite.
 
     Examples
     --------
@@ -52,25 +86,54 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False):
     True
     """
 
-    optimizer, start = Adam(), params                                     # line 1 is the caller's: params
-    like = leaves(start)
+    optimizer, start = optimizer or Adam(), params                        # line 1 is the caller's: params
+    like, faster = leaves(start), (lambda f: f) if eager else compile
+    gradient_of = partial(loss_and_gradient, objective, start)            # lines 4 to 8
 
-    def step(theta, averages, batch, rates):
-        """One iteration.  The parameters are parts of one vector, which is what Adam moves."""
-        params = [leaf(part) for part in split(theta, like)]
-        loss = objective(rebuild(start, params), batch)                   # lines 4 to 7
-        gradient = as_vector(grad(loss, params))                          # line 8
+    def move(theta, averages, loss, gradient, rates):
+        """Line 8's step.  The parameters are parts of one vector, which is what Adam moves."""
         with no_grad():
             if max_norm is not None:
                 gradient = clip_norm(gradient, max_norm)
             theta, averages = optimizer.move(theta, gradient, averages, *rates)
             return loss, theta, averages, rebuild(start, split(theta, like))
 
-    step = step if eager else compile(step)
+    if executor is None:
+        step = faster(lambda theta, averages, batch, rates: move(theta, averages, *gradient_of(theta, batch), rates))
+    else:
+        apart, together = spread(gradient_of, executor, workers, eager), faster(move)
+
+        def step(theta, averages, batch, rates):
+            return together(theta, averages, *apart(theta, batch), rates)
+
     theta = as_vector(like).detach()
-    averages = [0 * theta, 0 * theta]
-    for i, (batch, step_size) in enumerate(zip(batches, step_sizes, strict=False)):  # lines 2 and 3
+    averages = optimizer.state or [0 * theta, 0 * theta]
+    for batch, step_size in zip(batches, step_sizes, strict=False):       # lines 2 and 3
         optimizer.step_size = step_size
-        rates = np.array(optimizer.rates(i + 1), theta.dtype)
+        rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)
+        before = theta
         loss, theta, averages, params = step(theta, averages, batch, rates)
+        if not (np.isfinite(loss.item()) and np.isfinite(theta.data).all()):
+            raise Diverged(*blame(gradient_of, before, batch, optimizer.steps + 1))
+        optimizer.state, optimizer.steps = averages, optimizer.steps + 1
         yield params, loss.item()                                         # line 9
+
+
+def loss_and_gradient(objective, start, theta, batch):
+    """Of an objective whose parameters, built like ``start``, are parts of the vector ``theta``."""
+    params = [leaf(part) for part in split(theta, leaves(start))]
+    loss = objective(rebuild(start, params), batch)
+    return loss, as_vector(grad(loss, params))
+
+
+def blame(gradient_of, theta, batch, iteration):
+    """What a step that did not work out is told apart by: what is not finite, in which iteration, and for which task."""
+
+    def broken(batch):
+        named = zip(("the loss", "the gradient"), gradient_of(theta, batch), strict=True)
+        return next((name for name, value in named if not np.isfinite(value.data).all()), None)
+
+    for i in range(tasks_of(batch)):
+        if what := broken(part(batch, i, i + 1)):
+            return what, iteration, i
+    return broken(batch) or "the step", iteration, None
