@@ -8,6 +8,7 @@ The source is meant to be read in this order: ``tensor.py``, ``ops.py``, ``autod
 import numpy as _np
 
 from . import func, graph, meta, nn, ops, optim, tasks
+from .anomaly import AnomalyError, detect_anomaly
 from .autodiff import grad, no_grad
 from .convolution import overlap_add, windows
 from .graph import compile, draw

@@ -24,7 +24,7 @@ from operator import attrgetter
 import numpy as np
 
 from .ops import cast, sum_to
-from .tensor import Tensor, as_tensor, creation_number, recording, require_floating
+from .tensor import Tensor, as_tensor, creation_number, detectors, recording, require_floating
 
 
 @contextmanager
@@ -146,6 +146,8 @@ def apply_rule(out, i, x, g):
     except Exception as error:
         raise RuntimeError(f"the derivative rule of {op.name} for its input {i} failed (inputs of shape "
                            f"{', '.join([str(y.shape) for y in out.inputs])}, result {out.shape}): {error}") from error
+    for detector in [*detectors]:
+        detector.inspect_rule(out, i, g, contribution)
     if expected != shape:
         contribution = sum_to(contribution, shape=shape)  # x was stretched: each entry was used several times, a fork
     return contribution if contribution._data.dtype == x._data.dtype else cast(contribution, x.dtype)

@@ -28,6 +28,7 @@ import numpy as np
 
 recording = ContextVar("recording", default=True)  # False inside no_grad(); every thread has its own
 creation_number = count()
+detectors = []  # those of detect_anomaly() that are at work, in any thread: see anomaly.py
 NUMPY_FUNCTIONS = {}  # np.sin -> our sin: filled in by ops.py, read by the two protocols at the end of Tensor
 
 
@@ -238,6 +239,9 @@ def result(value, requires_grad, op, inputs, attrs):
         out.requires_grad, out.op, out.inputs, out.attrs = True, op, inputs, attrs
     else:
         out.requires_grad, out.op, out.inputs, out.attrs = False, None, (), NO_ATTRIBUTES
+    if detectors:
+        for detector in [*detectors]:
+            detector.inspect(out, op, inputs)
     return out
 
 

@@ -34,8 +34,8 @@ from math import prod
 import numpy as np
 
 from ..ops import OPERATIONS, stretched_axes
-from ..tensor import NO_ATTRIBUTES, Tensor, result
-from ..tree import leaves, rebuild
+from ..tensor import NO_ATTRIBUTES, Tensor, as_tensor, detectors, result
+from ..tree import leaves, rebuild, tree_map
 from .record import OUTPUT, Recorded, is_array, record
 from .simplify import PRODUCTS, frozen, order, simplify, size
 
@@ -75,6 +75,8 @@ class Compiled:
         key = look((args, options), given)
         if any([type(x) is Recorded for x in given]):
             return self.f(*args, **options)  # somebody else is recording, and this becomes part of it
+        if detectors:
+            return run_eagerly(self.f, args, options)  # so that every result is looked at
         program = self.programs.get(key)
         if program is None:
             program = self.programs[key] = Program(self.f, args, options)
@@ -91,6 +93,12 @@ class Compiled:
         if not self.programs:
             raise ValueError("nothing has been recorded yet: call the compiled function first")
         return list(self.programs.values())[-1]
+
+
+def run_eagerly(f, args, options):
+    """What a program gives, without one."""
+    args, options = tree_map(lambda x: as_tensor(x) if is_array(x) else x, (args, options))
+    return tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, f(*args, **options))
 
 
 def look(part, given):
