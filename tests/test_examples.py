@@ -39,6 +39,7 @@ CASES = [
     ("14_three_families", [r"optimisation +[23]\.\d\d +0\.[3456]", r"metric +[1234]\.\d\d +0\.[3456]",
                            r"model +[234]\.\d\d +0\.[012]\d"], "three_families.png"),
     ("15_few_shot_images", [r"nearest pixels +[45]\d\.\d %", r"after 1,000 steps +[89]\d\.\d %"], "few_shot_images.png"),
+    ("16_recompute", [r"100 +50 +\d+\.\d +\d+\.\d +0\.[012]\d"], None),
 ]
 
 

@@ -25,10 +25,10 @@ from .graph import compile
 from .meta import maml_loss, train
 from .nn import cross_entropy, init_mlp, mlp, mse_loss
 from .ops import relu
-from .optim import Adam, as_vector, split
+from .optim import Adam
 from .tasks import SineTasks
 from .tensor import Tensor
-from .tree import leaves
+from .tree import as_vector, leaves, split
 
 CONTENDERS = {  # name -> package, what it is
     "compiled": ("numpy", "tinygrad_meta, recorded once and replayed: tg.compile"),

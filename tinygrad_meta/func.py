@@ -16,13 +16,14 @@ Tensor(2.0, dtype=float64)
 """
 
 from contextlib import nullcontext
+from functools import wraps
 
 import numpy as np
 
 from . import autodiff
-from .ops import constant_in, identity, reshape, stack
-from .tensor import Tensor, as_tensor, recording, require_floating
-from .tree import check_alike, leaves, rebuild, tree_map
+from .ops import concat, constant_in, identity, reshape, stack
+from .tensor import Primitive, Tensor, as_tensor, call_with_one, creation_number, recording, require_floating, result
+from .tree import as_vector, check_alike, leaves, rebuild, split, tree_map
 
 
 def grad(f, argnums=0):
@@ -158,6 +159,114 @@ def hessian(f, argnums=0):
             [4. 2.]], dtype=float64)
     """
     return jacobian(grad(f, argnums), argnums)
+
+
+def checkpoint(f):
+    """The same function, which keeps nothing of what it computes on the way, and computes it again where a derivative needs it.
+
+    Memory for time: a chain of ``n`` steps then holds the results of the steps and the inside of one, at the price of running
+    every step twice (Griewank, Walther 2000, have the general case).  What runs again is part of the chain rule like any other
+    operation, so derivatives of any order exist, and the inside of a gradient is not kept either.
+
+    Parameters
+    ----------
+    f : function
+        Of tensors and structures of them, and must do the same when it is run again.  Whatever it is to be differentiated by
+        has to be one of its arguments; these, and the results, must share one floating-point dtype.
+
+    Returns
+    -------
+    function
+        To be called like ``f``.  Its results count as depending on every argument that any of them depends on.
+
+    Examples
+    --------
+    >>> import tinygrad_meta as tg
+    >>> step = tg.func.checkpoint(lambda x: tg.sin(tg.sin(tg.sin(x))))
+    >>> x = tg.tensor(1.0, requires_grad=True)
+    >>> y = step(x)
+    >>> y.inputs[0].inputs[0].op          # where three sines would be
+    <operation recomputed>
+    >>> tg.grad(y, x)[0].item() == tg.func.grad(lambda x: tg.sin(tg.sin(tg.sin(x))))(1.0).item()
+    True
+    """
+
+    @wraps(f)
+    def recomputing(*args):
+        given = leaves(args)
+        varying = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
+        if not varying or not recording.get():
+            return f(*args)
+        started, trial = next(creation_number), list(given)
+        with autodiff.no_grad():
+            for i in varying:
+                trial[i] = identity(given[i])
+        arguments = [trial[i] for i in varying]
+        require_grad(arguments, True)
+        out = tree_map(as_tensor, f(*rebuild(args, trial)))
+        outputs = leaves(out)
+        if any([type(x) is not Tensor for x in outputs]):  # a function is being recorded, and its program decides what to keep
+            return f(*args)
+        check_nothing_captured(outputs, started, arguments)
+        _, connected = autodiff.between(outputs, arguments)
+        varying = [i for i in varying if trial[i] in connected]
+        inputs = [given[i] for i in varying]
+        if not inputs:
+            return f(*args)
+        check_one_dtype([*inputs, *outputs])
+
+        def of_vector(vector):
+            replaced = list(given)
+            for i, part in zip(varying, split(vector, inputs), strict=True):
+                replaced[i] = part
+            return as_vector([as_tensor(x) for x in leaves(f(*rebuild(args, replaced)))])
+
+        with autodiff.no_grad():
+            value = as_vector(outputs)._data
+        vector = result(value, True, RECOMPUTED, (as_vector(inputs),), {"f": of_vector})
+        return rebuild(out, split(vector, outputs))
+
+    return recomputing
+
+
+def recomputed(x, f):
+    """A function of one vector, as an operation: its value alone, and nothing of what is computed on the way to it."""
+    return f(as_tensor(x))._data
+
+
+def gradient_of_recomputed(g, out, x, f):
+    """The gradient of a function that is computed again is itself one."""
+
+    def gradient(both):
+        _, pull_back, _ = pull_back_of(f, (both[out.size :],), 0, None)
+        return pull_back(both[: out.size])
+
+    return recompute(concat([g, x]), f=gradient)
+
+
+RECOMPUTED = Primitive(recomputed, [gradient_of_recomputed])
+recompute = call_with_one(RECOMPUTED)
+
+
+def check_nothing_captured(outputs, started, arguments):
+    """Raise an error if a result depends on something older than the call that is no argument of it."""
+    seen, to_visit = set(arguments), list(outputs)
+    while to_visit:
+        x = to_visit.pop()
+        if x.requires_grad and x not in seen:
+            if x.order < started:
+                name = f" ({x.name})" if x.name else ""
+                raise ValueError(f"a function under checkpoint uses a tensor{name} of shape {x.shape} that requires a gradient "
+                                 "and is none of its arguments, so that its gradient would be lost: pass it as an argument")
+            seen.add(x)
+            to_visit += x.inputs
+
+
+def check_one_dtype(tensors):
+    dtypes = sorted({str(x.dtype) for x in tensors})
+    if len(dtypes) > 1:
+        raise TypeError(f"checkpoint joins what a function is differentiated by, and its results, to vectors of one dtype, and "
+                        f"got {' and '.join(dtypes)}: convert them with astype outside of it")
 
 
 def pull_back_of(f, args, argnums, caller):

@@ -12,12 +12,14 @@ structure of tensors, and gradients the same structure.
 """
 
 import math
-from itertools import accumulate
+
+import numpy as np
 
 from .autodiff import no_grad
-from .ops import concat, maximum, norm, reshape, sqrt
+from .ops import maximum, norm, sqrt
 from .tensor import Tensor, as_tensor
-from .tree import check_alike, leaves, rebuild, tree_map
+from .tree import as_vector, check_alike, leaves, rebuild, split, tree_map
+from .validate import number
 
 
 class Optimizer:
@@ -28,7 +30,7 @@ class Optimizer:
     """
 
     def __init__(self, step_size):
-        if not step_size >= 0:
+        if number("the step size", step_size) < 0:
             raise ValueError(f"the step size must not be negative, and got {step_size}")
         self.step_size = step_size
         self.state = None  # one vector per running average
@@ -41,6 +43,8 @@ class Optimizer:
         for p, g in zip(old, grads, strict=True):
             if p.shape != g.shape:
                 raise ValueError(f"a parameter of shape {p.shape} came with a gradient of shape {g.shape}")
+            if not np.can_cast(g.dtype, p.dtype, "same_kind"):
+                raise TypeError(f"a parameter of dtype {p.dtype} came with a gradient of dtype {g.dtype}")
         with no_grad():
             x, g = as_vector(old), as_vector(grads)
             self.steps += 1
@@ -51,17 +55,6 @@ class Optimizer:
         return rebuild(params, new)
 
 
-def as_vector(tensors):
-    """All entries, one after the other."""
-    return concat([reshape(t, -1) for t in tensors])
-
-
-def split(vector, like):
-    """The opposite: parts of a vector in the shapes of the tensors it was made from."""
-    ends = [0, *accumulate([t.size for t in like])]
-    return [reshape(vector[start:end], t.shape) for start, end, t in zip(ends, ends[1:], like, strict=False)]
-
-
 class SGD(Optimizer):
     """Gradient descent, with momentum as in PyTorch: ``v = momentum * v + g``, ``x = x - step_size * v``."""
 
@@ -69,7 +62,7 @@ class SGD(Optimizer):
 
     def __init__(self, step_size=0.01, momentum=0.0):
         super().__init__(step_size)
-        self.momentum = momentum
+        self.momentum = number("momentum", momentum, least=0, below=1)
 
     def rates(self, steps):
         return (self.step_size,)
@@ -86,7 +79,10 @@ class Adam(Optimizer):
 
     def __init__(self, step_size=0.001, betas=(0.9, 0.999), eps=1e-8):
         super().__init__(step_size)
-        self.betas, self.eps = betas, eps
+        if not isinstance(betas, (list, tuple)) or len(betas) != 2:
+            raise ValueError(f"betas must be a pair of numbers, one for each running average, and is {betas!r}")
+        self.betas = tuple([number("each of Adam's betas", beta, least=0, below=1) for beta in betas])
+        self.eps = number("eps", eps, least=0)
 
     def rates(self, steps):
         """The averages start at 0 and are too small at first; undoing that takes two numbers (end of the paper's section 2)."""
@@ -108,6 +104,7 @@ def clip_norm(grads, max_norm):
     >>> clip_norm({"x": tg.tensor(3.0), "y": tg.tensor(4.0)}, max_norm=2.5)
     {'x': Tensor(1.5, dtype=float64), 'y': Tensor(2.0, dtype=float64)}
     """
+    number("max_norm", max_norm, above=0)
     scale = max_norm / maximum(max_norm, norm(as_vector(leaves(grads))))
     return tree_map(lambda g: g * scale, grads)
 
@@ -121,4 +118,9 @@ def cosine_decay(step_size, step, steps, warmup=0):
     >>> [round(cosine_decay(1.0, step, steps=8, warmup=3), 3) for step in range(9)]
     [0.25, 0.481, 0.64, 0.691, 0.5, 0.309, 0.146, 0.038, 0.0]
     """
+    number("the step size", step_size, least=0)
+    number("steps", steps, above=0)
+    number("warmup", warmup, least=0)
+    if not 0 <= number("step", step) <= steps:
+        raise ValueError(f"step must lie between 0 and the number of steps, {steps}, and is {step}")
     return min(1, (step + 1) / (warmup + 1)) * step_size * 0.5 * (1 + math.cos(math.pi * step / steps))

@@ -1,4 +1,5 @@
-"""Parameters come as structures: lists, tuples and dicts of tensors, nested as a model likes.  Three functions handle them.
+"""Parameters come as structures: lists, tuples and dicts of tensors, nested as a model likes.  Three functions handle them,
+and two more turn a list of tensors into one vector and back.
 
 >>> params = {"weights": [1.0, 2.0], "bias": 3.0}
 >>> leaves(params)
@@ -8,6 +9,10 @@
 >>> tree_map(lambda p, g: p - g, params, {"weights": [1.0, 1.0], "bias": 1.0})
 {'weights': [0.0, 1.0], 'bias': 2.0}
 """
+
+from itertools import accumulate
+
+from .ops import concat, reshape
 
 
 def leaves(structure):
@@ -58,9 +63,37 @@ def check_alike(structure, other, where="the structure"):
         check_alike(structure[key], other[key], f"{where}[{key!r}]" if where != "the structure" else f"entry [{key!r}]")
 
 
+def dtype_of(structure):
+    """The type of the first leaf."""
+    dtype = next((getattr(leaf, "dtype", None) for leaf in leaves(structure)), None)
+    if dtype is None:
+        raise ValueError(f"parameters must be tensors or arrays, at least one of them, and these are {outline(structure)}")
+    return dtype
+
+
+def entries(params, *names):
+    """The values of a dict that must have these keys and no others."""
+    if not isinstance(params, dict) or set(params) != set(names):
+        raise ValueError(f"params must be a dict with keys {list(names)}, and is {outline(params)}")
+    return [params[name] for name in names]
+
+
 def outline(structure):
     if isinstance(structure, dict):
         return f"a dict with keys {list(structure)}"
     if isinstance(structure, (list, tuple)):
         return f"a {type(structure).__name__} of length {len(structure)}"
     return "a leaf"
+
+
+def as_vector(tensors):
+    """All entries, one after the other."""
+    if not tensors:
+        raise ValueError("there are no parameters: the structure that should hold them is empty")
+    return concat([reshape(t, -1) for t in tensors])
+
+
+def split(vector, like):
+    """The opposite: parts of a vector in the shapes of the tensors it was made from."""
+    ends = [0, *accumulate([t.size for t in like])]
+    return [reshape(vector[start:end], t.shape) for start, end, t in zip(ends, ends[1:], like, strict=False)]

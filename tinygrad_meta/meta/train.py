@@ -10,8 +10,8 @@ import numpy as np
 
 from ..autodiff import grad, no_grad
 from ..graph import compile
-from ..optim import Adam, as_vector, clip_norm, split
-from ..tree import leaves, rebuild
+from ..optim import Adam, clip_norm
+from ..tree import as_vector, leaves, rebuild, split
 from .maml import leaf
 from .parallel import part, spread, tasks_of
 
