@@ -59,6 +59,65 @@ def test_training_ends_with_its_batches_or_its_step_sizes():
     assert len(list(meta.train(maml, init(), [sample()] * 3, [0.1] * 2))) == 2
 
 
+@pytest.mark.parametrize("eager", [True, False])
+def test_parameters_and_optimizer_are_all_it_takes_to_go_on(eager):
+    batches, optimizer = [sample(i) for i in range(5)], tg.optim.Adam()
+    whole = list(meta.train(maml, init(), batches, [0.01] * 5, eager=eager))
+    *_, (params, _) = meta.train(maml, init(), batches[:3], [0.01] * 3, eager=eager, optimizer=optimizer)
+    assert optimizer.steps == 3
+    fresh = rebuild(params, [tg.tensor(p.numpy(), requires_grad=True) for p in leaves(params)])
+    rest = list(meta.train(maml, fresh, batches[3:], [0.01] * 2, eager=eager, optimizer=optimizer))
+    assert [loss for _, loss in rest] == [loss for _, loss in whole[3:]]
+    for p, q in zip(leaves(rest[-1][0]), leaves(whole[-1][0]), strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+
+
+def spoiled(batch, task, value=np.nan):
+    """The batch with a wrong value among the query points of a task."""
+    x, y = batch.query
+    y = y.copy()
+    y[task, 2] = value
+    return batch._replace(query=(x, y))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("eager", [True, False])
+@pytest.mark.parametrize("spoil, what, task", [
+    (lambda batch: spoiled(batch, 2), "the loss", 2),
+    (lambda batch: spoiled(batch, 1, 1e200), "the loss", 1),
+    (lambda batch: spoiled(spoiled(batch, 3), 1, np.inf), "the loss", 1),
+])
+def test_training_stops_where_a_loss_is_not_finite_and_says_where(spoil, what, task, eager):
+    optimizer, seen = tg.optim.Adam(), []
+    with pytest.raises(meta.Diverged, match=rf"^{what} of iteration 3 is not finite, first in task {task} ") as caught:
+        for params, loss in meta.train(maml, init(), [sample(0), sample(1), spoil(sample(2)), sample(3)], [0.01] * 4,
+                                       eager=eager, optimizer=optimizer):
+            seen.append(loss)
+    assert (caught.value.iteration, caught.value.task) == (3, task)
+    assert len(seen) == optimizer.steps == 2 and np.isfinite(seen).all()
+    assert all(np.isfinite(p.data).all() for p in leaves(params))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_gradient_that_is_not_finite_is_no_step_either():
+    def root_of_zero(params, batch):
+        return (tg.sqrt(params["x"]) * batch["weight"]).sum() / len(batch["weight"])
+
+    start = {"x": tg.tensor([0.0, 1.0], requires_grad=True)}
+    batches = [{"weight": np.array([[0.0, 1.0], [0.0, 1.0]])}, {"weight": np.array([[0.0, 1.0], [1.0, 1.0]])}]
+    with pytest.raises(meta.Diverged, match="^the gradient of iteration 2 is not finite, first in task 1"):
+        list(meta.train(root_of_zero, start, batches, [0.0, 0.0]))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_sum_that_overflows_is_no_single_tasks_fault():
+    batch = {"weight": np.full((4, 1), 1.2e38, np.float32)}
+    start = {"x": tg.tensor([1.0], dtype="float32", requires_grad=True)}
+    with pytest.raises(meta.Diverged, match="first in their sum over the batch") as caught:
+        list(meta.train(lambda params, batch: (params["x"] * batch["weight"]).sum() / 4, start, [batch], [0.1]))
+    assert caught.value.task is None
+
+
 def test_a_clipped_meta_gradient_has_the_norm_asked_for(monkeypatch):
     seen, move = [], tg.optim.Adam.move
     monkeypatch.setattr(tg.optim.Adam, "move", lambda self, x, g, *rest: seen.append(g.data) or move(self, x, g, *rest))
