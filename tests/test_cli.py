@@ -14,7 +14,8 @@ from PIL import Image
 
 import tinygrad_meta as tg
 from tinygrad_meta import bench, check, cli
-from tinygrad_meta.meta import challenge
+from tinygrad_meta.meta import challenge, checkpoint, families
+from tinygrad_meta.meta.experiment import Experiment
 from tinygrad_meta.tasks import drawn_alphabet
 
 TINY = ["--iterations", "20", "--tasks", "3", "--test-tasks", "5", "--hidden", "6", "--output"]
@@ -30,6 +31,15 @@ def run(*words):
 
 def results(folder):
     return json.loads((folder / "results.json").read_text())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As if the program had been started with one thread, so that it does not start itself again."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in bench.ONE_THREAD.items():
+            patch.setenv(name, value)
+        yield
 
 
 # ---------------------------------------------------------------------------------------------------------- maml
@@ -49,7 +59,7 @@ def test_results_hold_configuration_numbers_and_versions(finished):
     assert found["configuration"] == {
         "paper": False, "shots": 10, "tasks": 3, "test_tasks": 5, "iterations": 20, "inner_steps": 1, "inner_step_size": 0.01,
         "meta_step_size": 0.02, "schedule": "cosine", "clip": None, "first_order": False, "hidden": [6], "activation": "relu",
-        "initializer": "glorot", "dtype": "float32", "seed": 3, "eager": False,
+        "initializer": "glorot", "dtype": "float32", "seed": 3, "eager": False, "executor": None,
     }  # fmt: skip
     assert found["versions"]["tinygrad_meta"] == tg.__version__ and found["versions"]["numpy"] == np.__version__
     assert list(found["mean_squared_error"]) == METHODS
@@ -116,13 +126,58 @@ def test_ctrl_c_reports_on_what_has_been_trained(tmp_path, monkeypatch, capsys):
     assert run(*TINY, tmp_path) == 0
     assert results(tmp_path)["iterations"] == 7
     assert "Stopped after 7 of 20 iterations" in capsys.readouterr().out
+    assert (tmp_path / "checkpoint-7.npz").exists()
     assert (tmp_path / "predictions.png").exists()
 
 
-def test_divergence_is_reported_and_is_no_error(tmp_path, capsys):
-    assert run(*TINY, tmp_path, "--meta-step-size", "1e30") == 0
+def test_ctrl_c_before_the_first_iteration_reports_on_what_there_is(tmp_path, monkeypatch, capsys):
+    def interrupted(self):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(Experiment, "batches", interrupted)
+    assert run(*TINY, tmp_path) == 0
+    assert results(tmp_path)["iterations"] == 0 and not list(tmp_path.glob("checkpoint*"))
+    assert "Stopped after 0 of 20 iterations" in capsys.readouterr().out
+
+
+def test_a_second_ctrl_c_ends_the_report(tmp_path, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Experiment, "evaluate", interrupted)
+    assert run(*TINY, tmp_path) == 130
+    assert (tmp_path / "checkpoint-20.npz").exists()
+
+
+def test_a_training_that_diverges_stops_with_the_iteration_and_the_task(tmp_path, capsys):
+    assert run(*TINY, tmp_path, "--meta-step-size", "1e30") == 1
+    complaint = capsys.readouterr().err.splitlines()[-1]
+    assert complaint == ("python -m tinygrad_meta maml: MAML: the loss of iteration 2 is not finite, first in task 0 of its "
+                         "batch: a smaller step size, or a bound on the gradient's norm, may help. There is no checkpoint of "
+                         "this run yet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_tasks_that_diverge_in_the_test_are_counted(tmp_path, capsys):
+    assert run(*TINY, tmp_path, "--first-order", "--meta-step-size", "0", "--inner-step-size", "30") == 0
     assert " inf " in capsys.readouterr().out
-    assert results(tmp_path)["mean_squared_error"]["MAML"]["mean"][10] is None
+    assert results(tmp_path)["mean_squared_error"]["first-order"]["mean"][10] is None
+
+
+def test_gradients_can_be_computed_by_other_processes(tmp_path):
+    for where, folder in [([], tmp_path / "here"), (["--executor", "processes:2"], tmp_path / "there")]:
+        assert run(*TINY, folder, "--dtype", "float64", *where) == 0
+    here, there = (results(tmp_path / name)["mean_squared_error"] for name in ("here", "there"))
+    for method in METHODS:
+        np.testing.assert_allclose(there[method]["mean"], here[method]["mean"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("where", ["processes:none", "processes", "threads:2", "processes:0"])
+def test_an_executor_that_is_none_gets_one_sentence(where, tmp_path, capsys):
+    assert run(*TINY, tmp_path, "--executor", where) == 2
+    complaint = capsys.readouterr().err
+    assert repr(where) in complaint and complaint.count("\n") == 1
 
 
 # ---------------------------------------------------------------------------------------------------------- errors
@@ -246,13 +301,6 @@ FAMILIES = ["--iterations", "2", "--test-tasks", "30"]
 
 
 @pytest.fixture
-def one_thread(monkeypatch):
-    """As if the program had been started with one thread, so that it does not start itself again."""
-    for name, value in bench.ONE_THREAD.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
 def little_omniglot(tmp_path):
     """A folder with archives like Omniglot's, in which all characters are drawn by this program."""
     folder = tmp_path / "omniglot"
@@ -285,10 +333,13 @@ def png(image):
 
 @pytest.mark.parametrize("tasks, pictures", [("sine", ["learners.png"]), ("drawn", ["embedding.png", "episode.png"]),
                                              ("omniglot", ["embedding.png", "episode.png"])])
-def test_families(tasks, pictures, tmp_path, little_omniglot, one_thread, capsys):
+def test_families(tasks, pictures, tmp_path, little_omniglot, capsys):
     folder = tmp_path / "out"
     assert run("families", "--tasks", tasks, *FAMILIES, "--data", little_omniglot, "--output", folder) == 0
-    assert sorted(path.name for path in folder.iterdir()) == sorted(["families.png", "results.json", *pictures])
+    n = len(results(folder)["methods"])
+    checkpoints = [f"checkpoint-{n - 1}.npz", f"checkpoint-{n}.npz"]
+    expected = ["families.png", "results.json", *checkpoints, *pictures]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(expected)
     scores, printed = results(folder)["methods"], capsys.readouterr().out
     for name in ["MAML", "first-order MAML", "Meta-SGD", "ANIL", "Reptile", "iMAML", "hypernetwork"]:
         assert scores[name]["iterations"] == 2 and scores[name]["parameters"] > 1000 and scores[name]["training_seconds"] > 0
@@ -297,10 +348,60 @@ def test_families(tasks, pictures, tmp_path, little_omniglot, one_thread, capsys
     assert results(folder)["configuration"]["tasks"] == tasks
 
 
-def test_omniglot_challenge(tmp_path, little_omniglot, one_thread, capsys, monkeypatch):
+@pytest.fixture
+def few_methods(monkeypatch):
+    """Four methods of the sine problem, the last of which needs no training."""
+    problem = families.sine_problem(30)
+    methods = {name: problem.methods[name] for name in ("MAML", "Meta-SGD", "attention", "oracle")}
+    methods["oracle"] = methods["oracle"]._replace(objective=None)
+    monkeypatch.setattr(cli, "family_problem", lambda args: problem._replace(methods=methods))
+
+
+def values(folder):
+    return {name: (score["value"], score["interval"]) for name, score in results(folder)["methods"].items()}
+
+
+def test_families_keeps_what_was_trained_and_trains_the_others(few_methods, tmp_path, monkeypatch, capsys):
+    words, compare, trained = ["families", *FAMILIES, "--output"], families.compare, []
+
+    def interrupted(problem, seconds, iterations, seed, progress):
+        def stop(method, share, loss):
+            progress(method, share, loss)
+            trained.append(method)
+            if (method, share) == ("Meta-SGD", 0.5) and trained.count("Meta-SGD") == 1:
+                raise KeyboardInterrupt
+
+        return compare(problem, seconds, iterations, seed, stop)
+
+    assert run(*words, tmp_path / "whole") == 0
+    monkeypatch.setattr(families, "compare", interrupted)
+    assert run(*words, tmp_path / "parts") == 0
+    assert "Not trained to the end: Meta-SGD, attention. The same command with --resume" in capsys.readouterr().out
+    assert list(values(tmp_path / "parts")) == ["MAML", "Meta-SGD", "oracle"] and results(tmp_path / "parts")["stopped"]
+    assert run(*words, tmp_path / "parts", "--resume") == 0
+    assert "Going on after 2 of 4 methods.\n" in capsys.readouterr().out
+    assert trained == ["MAML"] * 2 + ["Meta-SGD"] * 3 + ["attention"] * 2
+    assert values(tmp_path / "parts") == values(tmp_path / "whole") and not results(tmp_path / "parts")["stopped"]
+    assert run(*words, tmp_path / "parts", "--resume", "--shots", 3) == 2
+    assert "is of another run: shots 10 there, 3 here" in capsys.readouterr().err
+    assert run(*words, tmp_path / "none", "--resume") == 2
+    assert "there is no checkpoint in" in capsys.readouterr().err
+
+
+def test_families_on_a_disk_that_is_full(few_methods, tmp_path, monkeypatch, capsys):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "open", full, raising=False)
+    assert run("families", *FAMILIES, "--output", tmp_path) == 1
+    assert "checkpoint-1.npz: No space left on device. There is no checkpoint of this run yet" in capsys.readouterr().err
+
+
+def test_omniglot_challenge(tmp_path, little_omniglot, capsys, monkeypatch):
     monkeypatch.setattr(challenge, "WAYS", 10)
     folder = tmp_path / "out"
-    assert run("omniglot-challenge", "--alphabets", "small2", "--iterations", 2, "--data", little_omniglot, "--output", folder) == 0
+    assert run("omniglot-challenge", "--alphabets", "small2", "--iterations", 2, "--data", little_omniglot,
+               "--output", folder) == 0
     found, printed = results(folder), capsys.readouterr().out
     assert found["steps"] == 2 and len(found["errors_of_runs"]) == 2
     assert found["error_percent"] == pytest.approx(100 * sum(found["errors_of_runs"]) / 40)
@@ -308,7 +409,7 @@ def test_omniglot_challenge(tmp_path, little_omniglot, one_thread, capsys, monke
 
 
 @pytest.mark.parametrize("command", [["families", "--tasks", "omniglot"], ["omniglot-challenge"]])
-def test_missing_archives_are_named(command, tmp_path, one_thread, capsys):
+def test_missing_archives_are_named(command, tmp_path, capsys):
     assert run(*command, "--data", tmp_path, "--output", tmp_path / "out") == 2
     message = capsys.readouterr().err
     assert "images_background_small1.zip" in message and "--download" in message and "Traceback" not in message
@@ -321,4 +422,4 @@ def test_commands_that_measure_time_start_again_on_one_thread(monkeypatch):
         raise SystemExit(7 if environment["OMP_NUM_THREADS"] == "1" else 1)
 
     monkeypatch.setattr(bench.os, "execve", replaced)
-    assert run("families") == run("omniglot-challenge") == 7
+    assert run("maml") == run("families") == run("omniglot-challenge") == 7

@@ -113,9 +113,17 @@ def test_a_gradient_that_is_not_finite_is_no_step_either():
 def test_a_sum_that_overflows_is_no_single_tasks_fault():
     batch = {"weight": np.full((4, 1), 1.2e38, np.float32)}
     start = {"x": tg.tensor([1.0], dtype="float32", requires_grad=True)}
-    with pytest.raises(meta.Diverged, match="first in their sum over the batch") as caught:
+    with pytest.raises(meta.Diverged, match="^the loss of iteration 1 is not finite: ") as caught:
         list(meta.train(lambda params, batch: (params["x"] * batch["weight"]).sum() / 4, start, [batch], [0.1]))
     assert caught.value.task is None
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_average_that_overflows_is_noticed_before_it_does_harm():
+    start = {"x": tg.tensor([1.0], dtype="float32", requires_grad=True)}
+    batch = {"weight": np.full((1, 1), 1e25, np.float32)}
+    with pytest.raises(meta.Diverged, match="^the step of iteration 1 is not finite: "):
+        list(meta.train(lambda params, batch: (params["x"] * batch["weight"]).sum(), start, [batch], [0.0]))
 
 
 def test_a_clipped_meta_gradient_has_the_norm_asked_for(monkeypatch):

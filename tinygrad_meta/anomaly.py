@@ -80,6 +80,11 @@ class detect_anomaly:
                                f"{where_we_are()[0]}. That {out.op.name} was computed {made}")
 
 
+def watching():
+    """Whether :func:`detect_anomaly` is at work in this thread."""
+    return any([detector.thread == threading.get_ident() for detector in [*detectors]])
+
+
 def anomaly(out, inputs):
     """A nan, or an infinity where there was none before, in words; ``None`` if there is neither."""
     value = np.asarray(out._data)

@@ -1,11 +1,13 @@
 """The command line: ``python -m tinygrad_meta``."""
 
 import argparse
+import io
 import json
 import platform
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,10 @@ import tinygrad_meta as tg
 from . import bench
 from .graph.expression import expression, history, named
 from .graph.text import trace
+from .meta.checkpoint import CheckpointError, Checkpoints, differences, write
 from .nn import ACTIVATIONS, INITIALIZERS
+from .tensor import as_tensor
+from .tree import leaves, rebuild
 
 SLIDE = "(x1 + x2) * (x2 + 1)"  # the expression of the command graph, unless another is given
 STEPS = (0, 1, 5, 10)  # of adaptation, in the table
@@ -33,7 +38,10 @@ def main(argv=None):
     if getattr(args, "paper", False):
         maml_parser.set_defaults(**PAPER)
         args = parser.parse_args(argv)
-    sys.exit(args.run(args))
+    try:
+        sys.exit(args.run(args))
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells have it: 128, and the number of the signal
 
 
 # ------------------------------------------------------------------------------------------------------- the options
@@ -81,7 +89,8 @@ def parsers():
         "maml", help="meta-train on sine waves and compare with the alternatives (the default)",
         description="Learn to learn sine waves: meta-train with MAML (Finn et al. 2017), and compare with first-order MAML, "
         "pre-training on all waves, a random start, and an oracle that is told amplitude and phase. Prints a table, and saves "
-        "two pictures and results.json. Ctrl-C ends the training early and reports on what there is.")
+        "two pictures, results.json and the latest two checkpoints of the training. Ctrl-C ends the training early and reports "
+        "on what there is; --resume goes on with it.")
     maml.set_defaults(run=run_maml)
     maml.add_argument("--paper", action="store_true", help="the paper's protocol: 70,000 iterations with a constant meta step "
                       "size of 0.001 (7 times the steps); options beside it still apply")
@@ -109,13 +118,19 @@ def parsers():
     option("--eager", action="store_true", help="compute every step anew, instead of recording it once and replaying that")
     option("--seed", type=at_least(0, int), default=0, help="the same seed gives the same numbers (%(default)s)")
     option("--output", type=output_folder, default="results", metavar="FOLDER",
-           help="where to save pictures and results.json (%(default)s)")
+           help="where to save pictures, results.json and checkpoints (%(default)s)")
+    option("--resume", action="store_true", help="go on from the latest checkpoint in that folder, as if training had "
+           "never stopped")
+    option("--checkpoint-every", type=whole, default=1000, metavar="N", help="iterations (%(default)s)")
+    option("--executor", metavar="WHERE", help="compute gradients elsewhere: processes:2 for two processes on this machine, "
+           "dask:tcp://HOST:PORT for the workers of a Dask scheduler (in this process)")
 
     families = commands.add_parser(
         "families", help="compare the three families of meta-learning on the same tasks",
         description="Train every method for the same time and test it on new tasks: optimisation based (MAML and relatives), "
         "metric based (matching and prototypical networks), model based (hypernetworks), and baselines. Prints a table, and "
-        "saves pictures and results.json. Ctrl-C ends the training and reports on what there is.")
+        "saves pictures, results.json and a checkpoint after every method. Ctrl-C ends the training and reports on what there "
+        "is; --resume goes on with the methods that are missing.")
     families.set_defaults(run=run_families)
     option = families.add_argument
     option("--tasks", choices=list(SECONDS), default="sine", help="sine waves, an alphabet drawn by the program, or "
@@ -130,6 +145,8 @@ def parsers():
            help="support points of a task, or support images of each class (sine 10, images 1)")
     option("--test-tasks", type=at_least(30, int), default=1000, metavar="N", help="new tasks to test on (%(default)s)")
     option("--seed", type=at_least(0, int), default=0, help="of parameters and tasks (%(default)s)")
+    option("--resume", action="store_true", help="keep the methods that a checkpoint in the output folder holds, and train the "
+           "others")
     add_data_options(families, "results/families-TASKS")
 
     challenge = commands.add_parser(
@@ -149,7 +166,8 @@ def parsers():
         "graph", help="print the forward and backward pass of an expression, as formulas",
         usage="%(prog)s [options] [x1=2 x2=3 ...]",
         description="Print how an expression is computed and differentiated, line by line: the forward pass, and the chain "
-        "rule on the way back. The expression is one of numbers, variables, + - * / **, parentheses, and functions such as tanh(x).")
+        "rule on the way back. The expression is one of numbers, variables, + - * / **, parentheses, and functions such as "
+        "tanh(x).")
     graph.set_defaults(run=run_graph)
     graph.add_argument("values", type=assignment, nargs="*", metavar="x1=2", help="what each variable stands for (x1=2 x2=3)")
     graph.add_argument("--expression", default=SLIDE, metavar="F", help="what to differentiate (%(default)s)")
@@ -217,30 +235,74 @@ def output_file(text):
 # ------------------------------------------------------------------------------------------------------- the commands
 
 
-@np.errstate(over="ignore", invalid="ignore")  # the table says what diverged
+@np.errstate(over="ignore", invalid="ignore")  # what diverges gets a sentence
 def run_maml(args):
-    """Meta-train, evaluate, print the table, save the pictures and the numbers."""
-    from tqdm import tqdm  # here, because only this command has need of it
-
+    """Meta-train and report.  The exit code is 2 if that cannot be begun, and 1 if it has to be given up."""
+    bench.restart_on_one_thread()
+    from .meta import Diverged
     from .meta.experiment import Experiment
-    from .meta.plots import plot_errors, plot_predictions
+    from .meta.parallel import open_executor
 
-    start = time.perf_counter()
-    experiment = Experiment(args)
+    start, experiment = time.perf_counter(), Experiment(args)
+    with ExitStack() as stack:
+        try:
+            begin_maml(experiment, args)
+            elsewhere = stack.enter_context(open_executor(args.executor)) if args.executor else ()
+        except (OSError, ValueError) as error:
+            return complain("maml", error)
+        try:
+            train_maml(experiment, args, *elsewhere)
+            report_maml(experiment, args, start)
+        except (CheckpointError, Diverged, OSError) as error:
+            return complain("maml", f"{error}. {experiment.checkpoints}", 1)
+
+
+def begin_maml(experiment, args):
+    """Go on from a checkpoint, or say which one will be lost; an error if there is none, or no room for one."""
+    experiment.checkpoints.check_space(sum(array.nbytes for array in experiment.arrays().values()))
+    if args.resume:
+        for problem in experiment.resume():
+            print(f"Passed over: {problem}.")
+        print(f"Going on after iteration {experiment.iterations:,}.")
+    else:
+        announce_loss(experiment.checkpoints)
+
+
+def announce_loss(checkpoints):
+    if stopped := checkpoints.unfinished():
+        print(f"{stopped}; this new run will replace it, where --resume with the same options would have gone on.")
+
+
+def train_maml(experiment, args, executor=None, workers=None):
+    """With a progress bar and checkpoints."""
+    from tqdm import tqdm  # here, because not every command has need of it
+
     first = next(iter(experiment.objectives))
-    with tqdm(total=args.iterations, desc="training", unit="step") as bar:
+    with tqdm(total=args.iterations, initial=experiment.iterations, desc="training", unit="step") as bar:
 
         def progress(loss):
             bar.set_postfix_str(f"{first} loss {loss:.3f}", refresh=False)
             bar.update()
+            if experiment.iterations % args.checkpoint_every == 0:
+                experiment.save()
 
-        experiment.train(progress)
+        experiment.train(progress, executor, workers)
+    if experiment.iterations:
+        experiment.save()
     if experiment.iterations < args.iterations:
-        print(f"Stopped after {experiment.iterations:,} of {args.iterations:,} iterations; this is the report on those.")
+        print(f"Stopped after {experiment.iterations:,} of {args.iterations:,} iterations; this is the report on those."
+              + " The same command with --resume goes on." * bool(experiment.iterations))
+
+
+def report_maml(experiment, args, start):
+    """Evaluate, print the table, save the pictures and the numbers."""
+    from .meta.plots import plot_errors, plot_predictions
+
     errors = experiment.evaluate()
     print(table(errors, experiment.step_sizes, args))
-    plot_errors(args.output / "errors.png", errors)
-    plot_predictions(args.output / "predictions.png", *experiment.predict([first, "pre-trained"]))
+    save_picture(args.output / "errors.png", plot_errors, errors)
+    shown = [next(iter(experiment.objectives)), "pre-trained"]
+    save_picture(args.output / "predictions.png", plot_predictions, *experiment.predict(shown))
     save_results(args, start, {
         "iterations": experiment.iterations,
         "mean_squared_error": {method: {"step_size": experiment.step_sizes[method], **summary._asdict()}
@@ -251,8 +313,8 @@ def run_maml(args):
 
 def table(errors, step_sizes, args):
     """The numbers of an experiment as text, with the paper's for context."""
-    lines = [f"Mean squared error on {args.test_tasks:,} new tasks, with 95 % confidence, after gradient steps on "
-             f"{args.shots} points of each:",
+    lines = [(f"Mean squared error on {args.test_tasks:,} new tasks, with 95 % confidence, after gradient steps on "
+              f"{args.shots} points of each:"),
              "",
              f"{'':12}{'step size':>10}" + "".join(f"{n:>14}" for n in STEPS) + f"{'median':>10}{'diverged':>10}"]
     for method, summary in errors.items():
@@ -277,41 +339,100 @@ def cell(mean, interval):
 
 @np.errstate(over="ignore", invalid="ignore")
 def run_families(args):
-    """Train and test every method, print the table, save the numbers and the pictures; the exit code is 2 without data."""
+    """Train and test every method, print the table, save numbers and pictures.  The exit code is as for ``run_maml``."""
     bench.restart_on_one_thread()
-    from tqdm import tqdm
-
-    from .meta import families, plots
-
     args.seconds = args.seconds or SECONDS[args.tasks]
     args.shots = args.shots or (10 if args.tasks == "sine" else 1)
     args.output = args.output or output_folder(f"results/families-{args.tasks}")
-    start = time.perf_counter()
+    start, checkpoints = time.perf_counter(), Checkpoints(args.output, "methods")
     try:
         problem = family_problem(args)
         problem.sample(1, np.random.default_rng(0))
+        checkpoints.check_space(sum(p.data.nbytes for method in problem.methods.values() for p in leaves(method.params)))
+        scores, trained = resume_families(args, problem, checkpoints) if args.resume else ({}, {})
+        if not args.resume:
+            announce_loss(checkpoints)
     except (OSError, ValueError) as error:
         return complain("families", error)
-    scores, trained = {}, {}
+    try:
+        train_families(args, problem, scores, trained, checkpoints)
+        if not scores:
+            return complain("families", "stopped before any method was trained")
+        report_families(args, problem, scores, trained, start)
+    except OSError as error:
+        return complain("families", f"{error}. {checkpoints}", 1)
+
+
+def train_families(args, problem, scores, trained, checkpoints):
+    """Add the scores and parameters of all methods that are not there yet, and write a checkpoint after each."""
+    from tqdm import tqdm
+
+    from .meta import families
+
+    missing = problem._replace(methods={name: method for name, method in problem.methods.items() if name not in scores})
     bar_format = "{l_bar}{bar}| {n:.2f}/{total} [{elapsed}<{remaining}{postfix}]"
-    with tqdm(total=len(problem.methods), desc="methods", bar_format=bar_format) as bar:
+    with tqdm(total=len(problem.methods), initial=len(scores), desc="methods", bar_format=bar_format) as bar:
 
         def progress(method, share, loss):
             bar.set_postfix_str(f"{method} loss {loss:.3f}", refresh=False)
             bar.update(len(scores) + min(share, 1) - bar.n)
 
         try:
-            for name, params, score in families.compare(problem, args.seconds, args.iterations, args.seed, progress):
+            for name, params, score in families.compare(missing, args.seconds, args.iterations, args.seed, progress):
                 scores[name], trained[name] = score, params
                 bar.update(len(scores) - bar.n)
+                done = {name: score for name, score in scores.items() if is_finished(problem.methods[name], score, args)}
+                arrays = {f"{name} {i}": p.data for name in done for i, p in enumerate(leaves(trained[name]))}
+                facts = {"configuration": family_configuration(args), "scores": done}
+                checkpoints.save(len(done), len(problem.methods), arrays, facts)
         except KeyboardInterrupt:
             pass
-    stopped = len(scores) < len(problem.methods)
-    if not scores:
-        return complain("families", "stopped before any method was trained")
-    print(family_table(scores, args) + "\nStopped: the last of the trained methods had less time." * stopped)
-    save_results(args, start, {"stopped": stopped, "methods": {name: score._asdict() for name, score in scores.items()}})
-    plots.plot_comparison(args.output / "families.png", scores, measure_of(args))
+
+
+def is_finished(method, score, args):
+    """Whether a method has had all of its training, if it has any."""
+    enough = score.training_seconds >= args.seconds if args.iterations is None else score.iterations == args.iterations
+    return enough or not method.objective
+
+
+def family_configuration(args):
+    return {name: getattr(args, name) for name in ("tasks", "seconds", "iterations", "ways", "shots", "test_tasks", "seed")}
+
+
+def resume_families(args, problem, checkpoints):
+    """Scores and parameters of the methods that a checkpoint says were finished."""
+    from .meta.families import Score
+
+    def understand(arrays, facts):
+        if different := differences(facts["configuration"], family_configuration(args)):
+            raise CheckpointError(f"is of another run: {different}")
+        scores = {name: Score(*score) for name, score in facts["scores"].items()}
+        trained = {}
+        for name in scores:
+            start = problem.methods[name].params
+            trained[name] = rebuild(start, [as_tensor(arrays[f"{name} {i}"]) for i in range(len(leaves(start)))])
+        return scores, trained
+
+    (scores, trained), passed_over = checkpoints.resume(understand)
+    for complaint in passed_over:
+        print(f"Passed over: {complaint}.")
+    print(f"Going on after {len(scores)} of {len(problem.methods)} methods.")
+    return scores, trained
+
+
+def report_families(args, problem, scores, trained, start):
+    """Print the table, save the numbers and the pictures."""
+    from .meta import plots
+
+    scores = {name: scores[name] for name in problem.methods if name in scores}
+    unfinished = [name for name, method in problem.methods.items()
+                  if name not in scores or not is_finished(method, scores[name], args)]
+    print(family_table(scores, args))
+    if unfinished:
+        print(f"Not trained to the end: {', '.join(unfinished)}. The same command with --resume trains those.")
+    methods = {name: score._asdict() for name, score in scores.items()}
+    save_results(args, start, {"stopped": bool(unfinished), "methods": methods})
+    save_picture(args.output / "families.png", plots.plot_comparison, scores, measure_of(args))
     saved = ["results.json", "families.png", *family_pictures(args, problem, trained)]
     print(f"\n{time.perf_counter() - start:.0f} seconds. Saved {', '.join(saved)} in {args.output}/")
 
@@ -354,9 +475,9 @@ def archive(name, args):
     return path
 
 
-def complain(command, error):
+def complain(command, error, code=2):
     print(f"python -m tinygrad_meta {command}: {error}", file=sys.stderr)
-    return 2
+    return code
 
 
 def measure_of(args):
@@ -372,16 +493,16 @@ def family_table(scores, args):
         kind = (f"tasks, {args.ways}-way {args.shots}-shot (guessing: {100 / args.ways:.0f} %), of "
                 f"{'characters' if args.tasks == 'drawn' else 'alphabets'} not trained on")
     lines = [f"{measure_of(args).capitalize()} on {tested:,} new {kind}:", "",
-             f"{'':22}{'family':>14}{measure_of(args).split()[-1]:>18}{'parameters':>12}{'steps':>9}{'trained':>10}"
-             f"{'new task':>11}{'gradients':>10}"]
+             (f"{'':22}{'family':>14}{measure_of(args).split()[-1]:>18}{'parameters':>12}{'steps':>9}{'trained':>10}"
+              f"{'new task':>11}{'gradients':>10}")]
     for name, score in scores.items():
         scale, digits, unit = (1, 4 if score.value < 0.01 else 3, "") if args.tasks == "sine" else (100, 1, " %")
         value = f"{scale * score.value:.{digits}f} ± {scale * score.interval:.{digits}f}{unit}"
         lines.append(f"{name:22}{score.family:>14}{value:>18}{score.parameters:>12,}{score.iterations:>9,}"
                      f"{score.training_seconds:>8.0f} s{score.milliseconds:>8.2f} ms{score.gradient_steps or 'none':>10}")
     few = [f"{name} on {score.test_tasks}" for name, score in scores.items() if score.test_tasks < tested]
-    lines += ["", "± is 95 % confidence over test tasks, for one trained network. New task: the time to read a support set and answer",
-              "for a query set. Gradients: the steps that takes, as many as in training; MAML gains from more, too."]
+    lines += ["", "± is 95 % confidence over test tasks, for one trained network. New task: the time to read a support set and",
+              "answer for a query set. Gradients: the steps that takes, as many as in training; MAML gains from more, too."]
     return "\n".join(lines + [f"Tested on fewer tasks: {', '.join(few)}."] * bool(few))
 
 
@@ -396,22 +517,24 @@ def family_pictures(args, problem, trained):
     if args.tasks == "sine":
         grid = np.linspace(-5, 5, 201, dtype=np.float32).reshape(1, -1, 1)
         wave = one._replace(query=(grid, one.amplitude * np.sin(one.phase + grid)))
-        plots.plot_learners(args.output / "learners.png", wave, {name: f(grid).numpy() for name, f in predict.items()})
+        curves = {name: f(grid).numpy() for name, f in predict.items()}
+        save_picture(args.output / "learners.png", plots.plot_learners, wave, curves)
         return ["learners.png"]
     if not predict:
         return []
     answers = {name: f(one.query[0]).numpy()[0].argmax(axis=-1) for name, f in predict.items()}
     name = "prototypes" if "prototypes" in answers else next(iter(answers))
-    plots.plot_episode(args.output / "episode.png", one, answers[name],
-                       "A new task: support images of each class (blue), its query images,\n"
-                       f"and what {name} took for another class")
+    save_picture(args.output / "episode.png", plots.plot_episode, one, answers[name],
+                 "A new task: support images of each class (blue), its query images,\n"
+                 f"and what {name} took for another class")
     names = ["episode.png"]
     if "prototypes" in trained:
         embed = problem.methods["prototypes"].learner.args[0]
         x, y = one.query
         start = problem.methods["prototypes"].params
-        before, after = (embed(params, x).numpy()[0] for params in (start, trained["prototypes"]))
-        plots.plot_embeddings(args.output / "embedding.png", y[0], {"before training": before, "after training": after})
+        points = {f"{when} training": embed(params, x).numpy()[0]
+                  for when, params in [("before", start), ("after", trained["prototypes"])]}
+        save_picture(args.output / "embedding.png", plots.plot_embeddings, y[0], points)
         names.append("embedding.png")
     return names
 
@@ -453,8 +576,8 @@ def run_challenge(args):
     worst = int(wrong.sum(axis=1).argmax())
     save_results(args, start, {"error_percent": error, "interval": interval, "errors_of_runs": wrong.sum(axis=1).tolist(),
                                "steps": steps, "training_seconds": training})
-    plots.plot_run(args.output / "worst_run.png", part(runs, worst, worst + 1), answers[worst],
-                   f"The worst run, number {worst + 1}: {wrong[worst].sum()} of {len(wrong[worst])} wrong")
+    save_picture(args.output / "worst_run.png", plots.plot_run, part(runs, worst, worst + 1), answers[worst],
+                 f"The worst run, number {worst + 1}: {wrong[worst].sum()} of {len(wrong[worst])} wrong")
     print(f"\n{time.perf_counter() - start:.0f} seconds. Saved worst_run.png and results.json in {args.output}/")
 
 
@@ -480,12 +603,19 @@ def save_results(args, start, results):
     import matplotlib
 
     configuration = {name: str(value) if isinstance(value, Path) else value
-                     for name, value in vars(args).items() if name not in ("run", "output")}
+                     for name, value in vars(args).items() if name not in ("run", "output", "resume", "checkpoint_every")}
     versions = {"tinygrad_meta": tg.__version__, "python": platform.python_version(), "numpy": np.__version__,
                 "matplotlib": matplotlib.__version__}
     seconds = round(time.perf_counter() - start, 2)
     results = {"configuration": configuration, "seconds": seconds, **results, "versions": versions}
-    (args.output / "results.json").write_text(json.dumps(for_json(results), indent=2, allow_nan=False) + "\n")
+    write(args.output / "results.json", f"{json.dumps(for_json(results), indent=2, allow_nan=False)}\n".encode())
+
+
+def save_picture(path, plot, *content):
+    """So that its name never stands for half a picture."""
+    file = io.BytesIO()
+    plot(file, *content)
+    write(path, file.getvalue())
 
 
 def for_json(value):

@@ -11,6 +11,7 @@ import numpy as np
 
 from .ops import enter, fit, operation
 from .tensor import Primitive, call_with_any
+from .validate import whole
 
 
 @operation(lambda g, out, x, size, stride=1: overlap_add(g, x.shape, size, stride))
@@ -57,6 +58,8 @@ def overlap_add(x, shape, size, stride=1):
 
 def sliding(x, size, stride):
     """The windows as a view with axes (..., down, across, row, column, channel); where they overlap, they share memory."""
+    for name, pixels in {"size": size, "stride": stride}.items():
+        whole(name, pixels)
     if size < 1 or stride < 1 or x.ndim < 3 or size > min(x.shape[-3:-1]):
         raise ValueError(f"windows of {size} by {size} pixels, {stride} apart, do not fit an array of shape {x.shape}: it must "
                          "be (..., height, width, channels), and large enough for one window")

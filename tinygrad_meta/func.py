@@ -24,6 +24,7 @@ from . import autodiff
 from .ops import concat, constant_in, identity, reshape, stack
 from .tensor import Primitive, Tensor, as_tensor, call_with_one, creation_number, recording, require_floating, result
 from .tree import as_vector, check_alike, leaves, rebuild, split, tree_map
+from .validate import function, kind
 
 
 def grad(f, argnums=0):
@@ -95,6 +96,9 @@ def jvp(f, primals, tangents):
     >>> tg.func.jvp(tg.sin, (0.0,), (2.0,))
     (Tensor(0.0, dtype=float64), Tensor(2.0, dtype=float64))
     """
+    for name, given in {"primals": primals, "tangents": tangents}.items():
+        if not isinstance(given, (list, tuple)):
+            raise TypeError(f"{name} must be a tuple with one entry for each argument, and is {kind(given)}")
     check_alike(list(primals), list(tangents))
     out, pull_back, release = pull_back_of(f, primals, tuple(range(len(primals))), "jvp")
     _, push_forward, _ = pull_back_of(pull_back, (tree_map(ones_like, out),), 0, None)
@@ -191,6 +195,8 @@ def checkpoint(f):
     True
     """
 
+    function("what is recomputed", f)
+
     @wraps(f)
     def recomputing(*args):
         given = leaves(args)
@@ -271,7 +277,8 @@ def check_one_dtype(tensors):
 
 def pull_back_of(f, args, argnums, caller):
     """Run ``f`` and return its result, its vector-Jacobian product, and a function that releases its result from the graph."""
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    positions = positions_of(argnums, args)
+    function("what is differentiated", f)
     fresh = list(args)
     for i in positions:
         fresh[i] = tree_map(fresh_tensor, args[i])
@@ -305,6 +312,14 @@ def pull_back_of(f, args, argnums, caller):
             return tree_map(identity, result)
 
     return out, pull_back, release
+
+
+def positions_of(argnums, args):
+    positions = argnums if isinstance(argnums, (list, tuple)) else (argnums,)
+    for i in positions:
+        if not isinstance(i, int) or isinstance(i, bool) or not -len(args) <= i < len(args):
+            raise ValueError(f"argnums must be places among the {len(args)} arguments, counted from 0, and is {argnums!r}")
+    return positions
 
 
 def fresh_tensor(x):

@@ -40,6 +40,7 @@ import numpy as np
 
 from . import autodiff
 from .tensor import Tensor, as_tensor
+from .validate import function, generator, number
 
 
 class GradcheckError(AssertionError):
@@ -81,7 +82,7 @@ def gradcheck(f, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, fast_mode=False, rng=No
     >>> gradcheck(tg.matmul, [np.eye(2), np.ones((2, 3))])
     True
     """
-    return check(f, arguments(inputs), "output {}".format, eps, atol, rtol, fast_mode, generator(rng))
+    return check(f, arguments(inputs), "output {}".format, eps, atol, rtol, fast_mode, seeded(rng))
 
 
 def gradgradcheck(f, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-3, fast_mode=False, rng=None):
@@ -101,7 +102,7 @@ def gradgradcheck(f, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-3, 
     >>> gradgradcheck(tg.tanh, tg.tensor([0.5, 1.0]))
     True
     """
-    rng, xs = generator(rng), arguments(inputs)
+    rng, xs = seeded(rng), arguments(inputs)
     if grad_outputs is None:
         grad_outputs = [rng.standard_normal(out.shape).astype(out.dtype) for out in evaluate(f, xs)]
     gs = [Tensor(g, requires_grad=True, name=f"grad_outputs[{j}]") for j, g in enumerate(as_list(grad_outputs))]
@@ -121,6 +122,9 @@ def gradgradcheck(f, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-3, 
 
 @np.errstate(all="ignore")  # an overflow shows in the comparison, and need not be announced on the way there
 def check(f, xs, name_of_output, eps, atol, rtol, fast_mode, rng):
+    number("eps", eps, above=0)
+    number("atol", atol, least=0)
+    number("rtol", rtol, least=0)
     outputs = evaluate(f, xs)
     checked = [i for i, x in enumerate(xs) if x.requires_grad]
 
@@ -240,7 +244,7 @@ def arguments(inputs):
 
 def evaluate(f, xs):
     """The outputs of ``f`` that can have a derivative."""
-    outputs = as_list(f(*xs))
+    outputs = as_list(function("what is checked", f)(*xs))
     for out in outputs:
         if not isinstance(out, Tensor):
             raise TypeError(f"a function to be checked returns tensors, and this one returned a {type(out).__name__}")
@@ -250,8 +254,8 @@ def evaluate(f, xs):
     return outputs
 
 
-def generator(rng):
-    return np.random.default_rng(0 if rng is None else rng)
+def seeded(rng):
+    return generator(0 if rng is None else rng)
 
 
 def as_list(values):

@@ -9,6 +9,7 @@ axes in front: ``(tasks, points, features)`` with parameters ``(tasks, in, out)`
 """
 
 import copy
+from collections.abc import Mapping
 from itertools import pairwise
 from math import prod
 
@@ -18,6 +19,7 @@ from . import ops
 from .convolution import convolve
 from .ops import equal, expand_dims, log_softmax, matmul, mean, sum, where
 from .tensor import Tensor, as_tensor, tensor
+from .validate import floating, generator, kind, number, whole
 
 # ----------------------------------------------------------------------------------------------------- initialisers
 # Each draws an array of the given shape, whose last two axes are (inputs, outputs).
@@ -25,21 +27,32 @@ from .tensor import Tensor, as_tensor, tensor
 
 def glorot_uniform(rng, shape, dtype=np.float64):
     """Uniform within +-sqrt(6 / (inputs + outputs)): keeps variances alike forwards and backwards (Glorot, Bengio 2010)."""
-    bound = np.sqrt(6 / (shape[-2] + shape[-1]))
-    return rng.uniform(-bound, bound, shape).astype(dtype)
+    inputs, outputs = check_matrix(shape)
+    bound = np.sqrt(6 / (inputs + outputs))
+    return generator(rng).uniform(-bound, bound, shape).astype(floating("dtype", dtype))
 
 
 def he_normal(rng, shape, dtype=np.float64):
     """Normal with variance 2 / inputs: keeps the variance through relu layers (He, Zhang, Ren, Sun 2015)."""
-    return rng.normal(0, np.sqrt(2 / shape[-2]), shape).astype(dtype)
+    inputs, _ = check_matrix(shape)
+    return generator(rng).normal(0, np.sqrt(2 / inputs), shape).astype(floating("dtype", dtype))
 
 
 def truncated_normal(rng, shape, dtype=np.float64, std=0.01):
     """Normal, redrawn beyond two standard deviations: what the authors of MAML start the sine network from."""
+    check_matrix(shape)
+    rng, std = generator(rng), number("std", std, least=0)
     values = rng.normal(0, std, shape)
     while (outside := np.abs(values) > 2 * std).any():
         values[outside] = rng.normal(0, std, outside.sum())
-    return values.astype(dtype)
+    return values.astype(floating("dtype", dtype))
+
+
+def check_matrix(shape):
+    """The inputs and the outputs of weights of this shape."""
+    if not isinstance(shape, (list, tuple)) or len(shape) < 2:
+        raise ValueError(f"weights have a shape that ends in (inputs, outputs), and got {shape!r}")
+    return [whole("an entry of a weight's shape", n, least=1) for n in shape][-2:]
 
 
 INITIALIZERS = {"glorot": glorot_uniform, "he": he_normal, "truncated_normal": truncated_normal}
@@ -49,7 +62,7 @@ ACTIVATIONS = {name: getattr(ops, name) for name in ("relu", "tanh", "sigmoid", 
 def choose(options, key, role):
     if callable(key):
         return key
-    if key not in options:
+    if key not in list(options):  # a list, which may also be asked for what has no hash
         raise ValueError(f"there is no {role} called {key!r}: choose one of {', '.join(options)}, or pass a function")
     return options[key]
 
@@ -79,14 +92,16 @@ def init_mlp(sizes, rng=None, initializer="glorot", dtype=np.float64):
 
 def init_layers(shapes, rng, initializer, dtype):
     """One ``(weight, bias)`` for each shape of a weight."""
-    rng, draw = np.random.default_rng(rng), choose(INITIALIZERS, initializer, "initializer")
+    rng, draw = generator(rng), choose(INITIALIZERS, initializer, "initializer")
     return [(Tensor(draw(rng, shape, dtype), requires_grad=True), Tensor(np.zeros((1, shape[1]), dtype), requires_grad=True))
             for shape in shapes]
 
 
 def check_sizes(sizes):
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"a network needs at least an input and an output size, each 1 or more, and got {list(sizes)}")
+    counts = isinstance(sizes, (list, tuple)) and all([type(n) is not bool and isinstance(n, (int, np.integer)) for n in sizes])
+    if not counts or len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError("a network needs a list of at least an input and an output size, each a whole number, 1 or more, and "
+                         f"got {sizes!r}")
 
 
 def mlp(params, x, activation="relu"):
@@ -96,10 +111,20 @@ def mlp(params, x, activation="relu"):
     (2, 1)
     """
     activation = choose(ACTIVATIONS, activation, "activation")
-    *hidden, (weight, bias) = params
+    *hidden, (weight, bias) = check_layers(params)
     for w, b in hidden:
         x = activation(matmul(x, w) + b)
     return matmul(x, weight) + bias
+
+
+def check_layers(params):
+    if not isinstance(params, (list, tuple)) or not params:
+        raise ValueError("the parameters of a network must be a list with one (weight, bias) for each layer, and are "
+                         f"{kind(params)}")
+    for i, layer in enumerate(params):
+        if not isinstance(layer, (list, tuple)) or len(layer) != 2:
+            raise ValueError(f"the parameters of layer {i} must be a pair (weight, bias), and are {kind(layer)}")
+    return params
 
 
 # ------------------------------------------------------------------------------------------------------ convolutions
@@ -159,7 +184,7 @@ def conv_net(params, x, downsampling="stride"):
     if x.ndim < 3:
         raise ValueError(f"conv_net takes images of shape (..., points, height, width), and got shape {x.shape}")
     x = expand_dims(x, -1)
-    for (weight, bias), how in zip(params, one_per_layer(downsampling, len(params)), strict=True):
+    for (weight, bias), how in zip(check_layers(params), one_per_layer(downsampling, len(params)), strict=True):
         x = convolution(x, weight, bias, stride=2 if how == "stride" else 1)
         x = max_pool(x) if how == "pool" else x  # first, because it leaves a quarter of the entries for what follows
         x = ops.relu(layer_norm(x, axis=(-3, -2, -1)))
@@ -167,8 +192,8 @@ def conv_net(params, x, downsampling="stride"):
 
 
 def one_per_layer(downsampling, layers):
-    each = [downsampling] * layers if downsampling in DOWNSAMPLING else list(downsampling)
-    if len(each) != layers or not set(each) <= set(DOWNSAMPLING):
+    each = list(downsampling) if isinstance(downsampling, (list, tuple)) else [downsampling] * layers
+    if len(each) != layers or not all([how in DOWNSAMPLING for how in each]):
         raise ValueError(f"downsampling is one of {DOWNSAMPLING}, or a sequence with one of them for each of the {layers} "
                          f"layers, and got {downsampling!r}")
     return each
@@ -191,6 +216,7 @@ def convolution(x, weight, bias, stride=1):
         Rounded up.
     """
     x, weight, bias = as_tensor(x), as_tensor(weight), as_tensor(bias)
+    whole("stride", stride)
     if x.ndim < 4 or weight.ndim < 2 or weight.shape[-2] != 9 * x.shape[-1] or stride < 1:
         raise ValueError("a convolution takes images (..., points, height, width, channels), a weight (..., 9 * channels, "
                          f"outputs) and a stride from 1, and got shapes {x.shape} and {weight.shape} and stride {stride}")
@@ -213,7 +239,7 @@ def layer_norm(x, axis=-1, epsilon=1e-5):
     Tensor([[-1.  1.]
             [-1.  1.]], dtype=float64)
     """
-    x = as_tensor(x)
+    x, epsilon = as_tensor(x), number("epsilon", epsilon, least=0)
     distance = x - mean(x, axis, keepdims=True)
     return distance * (mean(ops.square(distance), axis, keepdims=True) + epsilon) ** -0.5
 
@@ -267,12 +293,19 @@ def cross_entropy(logits, labels):
     >>> cross_entropy(tensor([[0.0, 0.0], [1000.0, 0.0]]), [0, 0])
     Tensor(0.34657359027997264, dtype=float64)
     """
-    logits, labels = as_tensor(logits), as_tensor(labels)
-    if labels.shape != logits.shape[:-1]:
-        raise ValueError(f"cross_entropy of logits {logits.shape} takes integer labels of shape {logits.shape[:-1]}, and got "
-                         f"{labels.dtype} of shape {labels.shape}")
+    logits, labels = check_labelled(logits, labels)
     loss = -sum(where(chosen(labels, logits.shape[-1]), log_softmax(logits), 0), axis=-1)
     return mean(loss, axis=-1) if loss.ndim else loss
+
+
+def check_labelled(logits, labels):
+    logits, labels = as_tensor(logits), as_tensor(labels)
+    if not logits.ndim:
+        raise ValueError("logits must have an axis, the last one, with an entry for each class, and are a single number")
+    if labels.shape != logits.shape[:-1]:
+        raise ValueError(f"logits of shape {logits.shape} take integer labels of shape {logits.shape[:-1]}, and got "
+                         f"{labels.dtype} of shape {labels.shape}")
+    return logits, labels
 
 
 def one_hot(labels, classes, dtype=np.float64):
@@ -295,22 +328,28 @@ def one_hot(labels, classes, dtype=np.float64):
     Tensor([[0. 1. 0.]
             [1. 0. 0.]], dtype=float32)
     """
-    return ops.cast(chosen(as_tensor(labels), classes), np.dtype(dtype))
+    return ops.astype(chosen(as_tensor(labels), classes), dtype)
 
 
 def chosen(labels, classes):
     """For each label, which of the classes it is, as booleans along a new last axis."""
+    return equal(expand_dims(check_range(labels, classes), -1), np.arange(classes))
+
+
+def check_range(labels, classes):
+    whole("the number of classes", classes, least=1)
     if labels.dtype.kind not in "iu":
         raise ValueError(f"labels are integers from 0 to {classes - 1}, and these are {labels.dtype} of shape {labels.shape}")
     if labels.size and not (0 <= labels._data.min() and labels._data.max() < classes):
         raise ValueError(f"got labels from {labels._data.min()} to {labels._data.max()} for {classes} classes: they must "
                          f"lie between 0 and {classes - 1}")
-    return equal(expand_dims(labels, -1), np.arange(classes))
+    return labels
 
 
 def accuracy(logits, labels):
     """The share of points whose largest logit is the labelled one, as an array: one number per task, or a single one."""
-    return np.mean(ops.argmax(logits, axis=-1).data == as_tensor(labels).data, axis=-1)
+    logits, labels = check_labelled(logits, labels)
+    return np.mean(ops.argmax(logits, axis=-1).data == check_range(labels, logits.shape[-1]).data, axis=-1)
 
 
 # -------------------------------------------------------------------------------------------------- stateful models
@@ -338,6 +377,9 @@ class Module:
     def __call__(self, *x):
         return self.forward(*x)
 
+    def forward(self, *x):
+        raise NotImplementedError(f"{type(self).__name__} defines no forward(self, x), which says what it computes")
+
     def named_parameters(self):
         """All tensors that require a gradient, by dotted name such as ``layers.0.weight``, in the order they were set."""
         return {name: value for name, value in self._tensors().items() if value.requires_grad}
@@ -353,6 +395,8 @@ class Module:
     def load_state_dict(self, state):
         """Replace all tensors by the values of a dict such as :meth:`state_dict` returns, arrays or tensors."""
         own = self._tensors()
+        if not isinstance(state, Mapping):
+            raise TypeError(f"a state is a dict of name and array, and this is {kind(state)}")
         if set(own) != set(state):
             raise ValueError(f"the state does not fit the module: missing {sorted(set(own) - set(state))}, "
                              f"unknown {sorted(set(state) - set(own))}")
@@ -362,6 +406,9 @@ class Module:
             if value.shape != own[name].shape:
                 raise ValueError(f"the state does not fit the module: {name} has shape {value.shape} there and "
                                  f"{own[name].shape} here")
+            if not np.can_cast(value.dtype, own[name].dtype, "same_kind"):
+                raise TypeError(f"the state does not fit the module: {name} has dtype {value.dtype} there and "
+                                f"{own[name].dtype} here")
             new[own[name]] = Tensor(value, own[name].dtype, own[name].requires_grad, own[name].name)
         load_tensors(vars(self), new)
 
@@ -393,6 +440,9 @@ def functional_call(module, params, *x):
         Names as in :meth:`Module.named_parameters`; those left out keep the module's own value.
     *x : the module's inputs
     """
+    if not isinstance(module, Module) or not isinstance(params, dict):
+        raise TypeError(f"functional_call takes a Module and a dict of name and tensor, and got one {kind(module)} and one "
+                        f"{kind(params)}")
     own = module._tensors()
     unknown = set(params) - set(own)
     if unknown:
@@ -447,7 +497,7 @@ class MLP(Module):
     def __init__(self, sizes, activation="relu", rng=None, initializer="glorot", dtype=np.float64):
         check_sizes(sizes)
         choose(ACTIVATIONS, activation, "activation")
-        rng = np.random.default_rng(rng)
+        rng = generator(rng)
         self.activation = activation
         self.layers = [Linear(*pair, rng, initializer, dtype) for pair in pairwise(sizes)]
 

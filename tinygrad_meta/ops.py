@@ -28,6 +28,7 @@ from string import ascii_letters
 import numpy as np
 
 from .tensor import NUMPY_FUNCTIONS, Primitive, Tensor, as_tensor, call_with_any, call_with_one, call_with_two
+from .validate import kind, whole
 
 OPERATIONS = {}  # name -> primitive: the whole table
 
@@ -164,7 +165,8 @@ def tanh(x):
 def sigmoid(x):
     """1 / (1 + exp(-x)), without overflow."""
     small = np.exp(-np.abs(x))
-    return np.where(x < 0, small, np.ones_like(small)) / (1 + small)
+    one = np.ones_like(small)  # not 1: NumPy 1.26 would widen a float32 of no dimensions
+    return np.where(x < 0, small, one) / (one + small)
 
 
 @elementwise(lambda g, out, x: g * sigmoid(x))
@@ -304,6 +306,8 @@ def cast(x, dtype):
 def astype(x, dtype):
     """Convert to another floating-point type; the gradient is converted back."""
     x, dtype = as_tensor(x), np.dtype(dtype)
+    if dtype.kind not in "biufc":
+        raise TypeError(f"a tensor holds numbers, and dtype {dtype} is none of numbers")
     if x.requires_grad and dtype.kind != "f":
         raise TypeError(f"a conversion from {x.dtype} to {dtype} has no derivative: detach() the tensor first")
     return cast(x, dtype)
@@ -348,9 +352,9 @@ def sum_to(x, shape):
 @lru_cache
 def stretched_axes(shape, new_shape):
     """The axes of ``new_shape`` that ``broadcast_to`` adds in front, or stretches from length 1."""
-    if np.broadcast_shapes(shape, new_shape) != new_shape:
-        raise ValueError(f"shape {shape} cannot be stretched to {new_shape}, nor {new_shape} be summed to {shape}")
     added = len(new_shape) - len(shape)
+    if added < 0 or builtins.any([n not in (1, m) for n, m in zip(shape, new_shape[added:], strict=True)]):
+        raise ValueError(f"shape {shape} cannot be stretched to {new_shape}, nor {new_shape} be summed to {shape}")
     return (*range(added), *[added + i for i, n in enumerate(shape) if n == 1 != new_shape[added + i]])
 
 
@@ -372,9 +376,9 @@ def inverse(axes):
 
 def swapaxes(x, a, b):
     """Swap two axes."""
-    ndim = as_tensor(x).ndim
-    np.swapaxes(np.empty((0,) * ndim), a, b)  # says which axis does not exist
-    axes = list(range(ndim))
+    x = as_tensor(x)
+    shape_after(np.swapaxes, x, a, b)  # says which axis does not exist
+    axes = list(range(x.ndim))
     axes[a], axes[b] = axes[b], axes[a]
     return permute_dims(x, tuple(axes))
 
@@ -382,13 +386,22 @@ def swapaxes(x, a, b):
 def expand_dims(x, axis):
     """Insert axes of length 1, so that they stand at the positions ``axis`` of the result."""
     x = as_tensor(x)
-    return reshape(x, np.expand_dims(np.empty(x.shape, bool), axis).shape)
+    return reshape(x, shape_after(np.expand_dims, x, axis))
 
 
 def squeeze(x, axis=None):
     """Drop axes of length 1: all of them, or those at ``axis``."""
     x = as_tensor(x)
-    return reshape(x, np.squeeze(np.empty(x.shape, bool), axis).shape)
+    return reshape(x, shape_after(np.squeeze, x, axis))
+
+
+def shape_after(function, x, *axes):
+    """The shape that a function of NumPy's gives for an array shaped like ``x``."""
+    try:
+        return function(np.empty(x.shape, bool), *axes).shape
+    except (TypeError, ValueError) as error:
+        complaint = TypeError if isinstance(error, TypeError) else ValueError
+        raise complaint(f"{function.__name__}({', '.join(map(repr, axes))}) of shape {x.shape}: {error}") from error
 
 
 @operation(lambda g, out, x, index: scatter(g, index, x.shape))
@@ -437,13 +450,22 @@ def part(i, arrays, axis):
 
 def concat(arrays, axis=0):
     """Join along an axis that the arrays already have; with ``axis=None``, flatten them first."""
+    check_several(arrays)
     if axis is None:
         arrays, axis = [reshape(x, -1) for x in arrays], 0
     return join(*arrays, axis=axis)
 
 
+def check_several(arrays):
+    if not isinstance(arrays, (list, tuple)):
+        raise TypeError(f"what is joined must be a list or tuple of tensors, and is {kind(arrays)}")
+    if not arrays:
+        raise ValueError("there is nothing to join: the list of tensors is empty")
+
+
 def stack(arrays, axis=0):
     """Join along a new axis."""
+    check_several(arrays)
     typed = next((x for x in arrays if hasattr(x, "dtype")), None)
     return join(*[expand_dims(as_tensor(x, beside=typed), axis) for x in arrays], axis=axis)
 
@@ -544,14 +566,14 @@ def var(x, axis=None, ddof=0, keepdims=False):
     """The variance over ``axis``: squared distances from the mean, added up and divided by their number less ``ddof``."""
     distance = x - mean(x, axis, keepdims=True)
     total = sum(square(distance), axis, keepdims)
-    return total * one_over(distance.size, total.size, ddof)
+    return total * one_over(distance.size, total.size, whole("ddof", ddof))
 
 
 def std(x, axis=None, ddof=0, keepdims=False):
     """The standard deviation over ``axis``; where all entries are equal, its gradient is 0."""
     distance = x - mean(x, axis, keepdims=True)
     total = norm(distance, axis, keepdims)
-    return total * one_over(distance.size, total.size, ddof) ** 0.5
+    return total * one_over(distance.size, total.size, whole("ddof", ddof)) ** 0.5
 
 
 def one_over(size, size_after, ddof=0):
@@ -596,7 +618,11 @@ def product_tn(x, y):
 
 def times(x, y):
     """x @ y of arrays; where the inner dimension is 1, a product entry by entry is the same and faster."""
-    return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else np.matmul(x, y)
+    try:
+        return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else np.matmul(x, y)
+    except ValueError as error:
+        raise ValueError("a matrix product takes shapes (..., n, k) and (..., k, m), with axes ... that can be broadcast, and "
+                         f"got {x.shape} and {y.shape}") from error
 
 
 def matmul(x, y):
@@ -676,14 +702,24 @@ def read_subscripts(subscripts, operands):
     terms = [term.replace("...", dots[len(dots) - n :]) for n, term in zip(hidden, terms, strict=True)]
     if not arrow:
         output = "..." + "".join(sorted([a for a in set(inputs) - set(",.") if inputs.count(a) == 1]))
-    return terms, output.replace("...", dots)
+    output = output.replace("...", dots)
+    letters = "".join(terms)
+    if not set(letters) <= set(ascii_letters) or not set(output) <= set(letters) or len(set(output)) < len(output):
+        raise ValueError(f"einsum cannot read {subscripts!r}: it takes terms of letters and '...', joined by commas, then '->' "
+                         "and once each the letters to keep")
+    for x, term in zip(operands, terms, strict=True):
+        if len(term) != x.ndim:
+            raise ValueError(f"einsum got a tensor of shape {x.shape} for the term {term!r}: it needs a letter for each axis")
+    return terms, output
 
 
 def diagonal(x, term):
     """Keep one axis for each letter of ``term``, although a letter stands there several times."""
     letters = "".join(dict.fromkeys(term))
-    if len(term) != x.ndim:
-        raise ValueError(f"einsum got a tensor of shape {x.shape} for the term {term!r}")
+    for a, n in zip(term, x.shape, strict=True):
+        if n != x.shape[term.index(a)]:
+            raise ValueError(f"einsum takes the diagonal where a letter stands twice, as {a!r} in {term!r}, and the axes of "
+                             f"shape {x.shape} are not equally long")
     positions = dict(zip(letters, np.ix_(*[range(x.shape[term.index(a)]) for a in letters]), strict=True))
     return getitem(x, tuple([positions[a] for a in term])), letters
 

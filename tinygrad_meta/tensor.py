@@ -23,6 +23,7 @@ with a name can also be looked up, printed, drawn and replayed.
 from contextvars import ContextVar
 from functools import wraps
 from itertools import count
+from reprlib import repr as shortened
 
 import numpy as np
 
@@ -72,7 +73,12 @@ class Tensor:
     def __init__(self, data, dtype=None, requires_grad=False, name=None):
         if isinstance(data, Tensor):
             data = data.__array__()
-        self._data = np.array(data, dtype=dtype)
+        dtype = None if dtype is None else np.dtype(dtype)
+        try:
+            self._data = np.array(data, dtype=dtype)
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"a tensor holds numbers{f' of dtype {dtype}' * (dtype is not None)}, in rows of equal length, "
+                             f"and this {type(data).__name__} does not: {str(error).partition('. ')[0]}") from error
         if self._data.dtype.kind not in "biufc":
             raise TypeError(f"a tensor holds numbers, and this data has dtype {self._data.dtype}: convert it first "
                             "(to ask whether something is None, write `is None`)")
@@ -148,6 +154,8 @@ class Tensor:
         return bool(self.item())
 
     def __len__(self):
+        if self.ndim == 0:
+            raise TypeError("a tensor of shape () has no length and nothing to iterate over: item() is its value")
         return len(self._data)
 
     def __iter__(self):
@@ -221,6 +229,14 @@ class Primitive:
     def __repr__(self):
         return f"<operation {self.name}>"
 
+    def complaint(self, error, inputs, attrs):
+        """What NumPy says, with the operation, its attributes and the shapes it was given."""
+        settings = ", ".join([f"{name}={shortened(value)}" for name, value in attrs.items()])
+        shapes = " and ".join([str(x.shape) for x in inputs])
+        kind = next(kind for kind in (TypeError, IndexError, ValueError) if isinstance(error, kind))
+        call = f"{self.name}({settings})" if settings else self.name
+        return kind(f"{call} of shape{'s' * (len(inputs) > 1)} {shapes}: {str(error).strip()}")
+
 
 NO_ATTRIBUTES = {}
 new_object = object.__new__
@@ -266,7 +282,10 @@ def call_with_any(op):
     @wraps(op.forward)
     def call(*inputs, **attrs):
         inputs = tuple([as_tensor(x, beside=inputs[0]) for x in inputs])
-        value = op.forward(*[x._data for x in inputs], **attrs)
+        try:
+            value = op.forward(*[x._data for x in inputs], **attrs)
+        except (TypeError, IndexError, ValueError) as error:
+            raise op.complaint(error, inputs, attrs) from error
         out = result(value, any([x.requires_grad for x in inputs]) and op.differentiable, op, inputs, attrs)
         for x in inputs:
             if type(x) is not Tensor:
@@ -289,7 +308,11 @@ def call_with_one(op):
             attrs = dict(**dict(zip(names, args, strict=False)), **attrs)
         if type(x) is not Tensor:
             return call_general(x, **attrs)
-        return result(forward(x._data, **attrs), x.requires_grad and differentiable, op, (x,), attrs)
+        try:
+            value = forward(x._data, **attrs)
+        except (TypeError, IndexError, ValueError) as error:
+            raise op.complaint(error, (x,), attrs) from error
+        return result(value, x.requires_grad and differentiable, op, (x,), attrs)
 
     return call
 
@@ -305,6 +328,10 @@ def call_with_two(op):
             if not type(x) is type(y) is Tensor:
                 return call_general(x, y)
         requires_grad = (x.requires_grad or y.requires_grad) and differentiable
-        return result(forward(x._data, y._data), requires_grad, op, (x, y), NO_ATTRIBUTES)
+        try:
+            value = forward(x._data, y._data)
+        except (TypeError, ValueError) as error:
+            raise op.complaint(error, (x, y), NO_ATTRIBUTES) from error
+        return result(value, requires_grad, op, (x, y), NO_ATTRIBUTES)
 
     return call

@@ -33,9 +33,11 @@ from math import prod
 
 import numpy as np
 
+from ..anomaly import watching
 from ..ops import OPERATIONS, stretched_axes
 from ..tensor import NO_ATTRIBUTES, Tensor, as_tensor, detectors, result
 from ..tree import leaves, rebuild, tree_map
+from ..validate import function
 from .record import OUTPUT, Recorded, is_array, record
 from .simplify import PRODUCTS, frozen, order, simplify, size
 
@@ -59,7 +61,7 @@ def compile(f, reuse_outputs=False):
     Compiled
         To be called like ``f``.  Arguments of other shapes, dtypes or structure are recorded anew.
     """
-    return Compiled(f, reuse_outputs)
+    return Compiled(function("what is compiled", f), reuse_outputs)
 
 
 class Compiled:
@@ -75,7 +77,7 @@ class Compiled:
         key = look((args, options), given)
         if any([type(x) is Recorded for x in given]):
             return self.f(*args, **options)  # somebody else is recording, and this becomes part of it
-        if detectors:
+        if detectors and watching():
             return run_eagerly(self.f, args, options)  # so that every result is looked at
         program = self.programs.get(key)
         if program is None:

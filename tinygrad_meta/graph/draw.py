@@ -138,7 +138,7 @@ def check(F, order):
     if F.op is None:
         raise ValueError("this tensor does not remember an operation that made it: make the inputs with requires_grad=True, "
                          "and compute it outside no_grad()")
-    if not isinstance(order, int) or order < 1:
+    if not isinstance(order, int) or isinstance(order, bool) or order < 1:
         raise ValueError(f"order is 1 for the graph of F, 2 for that of its gradient, ..., and got {order!r}")
 
 
@@ -225,6 +225,8 @@ def fold_frames(root, fold):
         found.append(frame)
         to_visit += [box for box in frame.members if box.tensor is None]
     titles = sorted({frame.title for frame in found} - {""})
+    if not isinstance(fold, (str, bool, list, tuple, set)):
+        raise TypeError(f"fold is the name of a scope, a collection of names, or True, and got {fold!r}")
     wanted = {fold} if isinstance(fold, str) else set(titles) if fold is True else set(fold or ())
     if wanted - set(titles):
         raise ValueError(f"there is no scope {min(wanted - set(titles))!r} to fold: this graph has {titles or 'none'}")

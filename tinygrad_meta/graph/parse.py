@@ -12,6 +12,7 @@ FUNCTIONS = {f.__name__: f for f in (
     ops.abs, ops.cos, ops.exp, ops.expm1, ops.leaky_relu, ops.log, ops.log1p, ops.maximum, ops.minimum, ops.relu, ops.sigmoid,
     ops.sign, ops.silu, ops.sin, ops.softplus, ops.sqrt, ops.square, ops.tanh)}  # fmt: skip
 OF_TWO = ("maximum", "minimum")
+LONGEST, MOST = 10_000, 50  # characters and operations: the table of a larger expression takes long, and explains nothing
 
 
 def parse(expression, values):
@@ -36,15 +37,21 @@ def parse(expression, values):
     >>> F
     Tensor(4.909297426825682, dtype=float64, op=add)
     """
+    if len(expression) > LONGEST:
+        raise ValueError(f"an expression has at most {LONGEST:,} characters, and this one has {len(expression):,}")
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{expression[:60]!r} is not an expression: {getattr(error, 'msg', None) or error}") from None
+        reason = getattr(error, "msg", None) or str(error) or "it is nested too deeply"
+        raise ValueError(f"{shortened(expression)} is not an expression: {reason.partition(';')[0]}") from None
+    operations = len([node for node in ast.walk(tree) if isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Call))])
+    if operations > MOST:
+        raise ValueError(f"an expression has at most {MOST} operations, and this one has {operations:,}")
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - {
         node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     for name in values:
         if name not in used:
-            raise ValueError(f"{name} has a value and does not occur in {expression!r}")
+            raise ValueError(f"{name} has a value and does not occur in {shortened(expression)}")
     variables = {name: tensor(float(value), requires_grad=True, name=name) for name, value in values.items()}
     try:
         return compute(tree.body, variables), list(variables.values())
@@ -72,7 +79,11 @@ def compute(node, variables):
             if len(arguments) != expected:
                 raise ValueError(f"{name} takes {expected} argument{'s' * (expected > 1)}, and got {len(arguments)}")
             return FUNCTIONS[name](*[compute(x, variables) for x in arguments])
-    raise ValueError(f"{ast.unparse(node)!r} is more than numbers, variables, + - * / **, parentheses and functions")
+    raise ValueError(f"{shortened(ast.unparse(node))} is more than numbers, variables, + - * / **, parentheses and functions")
+
+
+def shortened(text):
+    return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def constant(number):

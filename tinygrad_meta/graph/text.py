@@ -6,6 +6,8 @@ from operator import add
 import numpy as np
 
 from ..autodiff import apply_rule, first_gradients
+from ..tensor import Tensor
+from ..validate import kind
 from .expression import graph_of, history, named, simplest
 from .record import Recorded
 
@@ -80,6 +82,8 @@ def trace(F, ascii=False):
         through v2: d(dF/dx2)/dv2 * dv2/dx2 = 1
       d(dF/dx2)/dx2 = d(dF/dx2)/dv1 * dv1/dx2 + d(dF/dx2)/dv2 * dv2/dx2 = 2
     """
+    if not isinstance(F, Tensor):
+        raise TypeError(f"trace takes a tensor, and this is {kind(F)}")
     if not F.requires_grad:
         raise ValueError("trace takes a tensor that was computed from something with requires_grad=True, and not under "
                          "no_grad(); a gradient remembers its graph if it was computed with create_graph=True")

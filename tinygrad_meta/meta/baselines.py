@@ -8,7 +8,9 @@ amplitude and phase as two further inputs: what can be reached when there is not
 import numpy as np
 
 from ..ops import mean
+from ..validate import function, kind
 from .evaluate import evaluate
+from .maml import losses_of, tasks_of
 
 STEP_SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # of adaptation, to choose from where training has not fixed one
 
@@ -22,8 +24,9 @@ def pooled_loss(loss_fn, params, batch):
     >>> bool(np.isclose(pooled_loss(zero, None, batch).item(), np.mean([batch.support[1] ** 2, batch.query[1] ** 2])))
     True
     """
+    tasks_of(batch)
     x, y = (np.concatenate(pair, axis=1) for pair in zip(batch.support, batch.query, strict=True))
-    return mean(loss_fn(params, x, y))
+    return mean(losses_of(function("loss_fn", loss_fn)(params, x, y)))
 
 
 def reveal(batch):
@@ -35,6 +38,9 @@ def reveal(batch):
     (25, 10, 3)
     """
 
+    if not hasattr(batch, "amplitude"):
+        raise TypeError(f"reveal takes a batch of sine tasks, which have an amplitude and a phase, and this is {kind(batch)}")
+
     def with_secrets(x, y):
         secrets = (np.broadcast_to(secret, x.shape) for secret in (batch.amplitude, batch.phase))
         return np.concatenate([x, *secrets], axis=-1), y
@@ -44,5 +50,7 @@ def reveal(batch):
 
 def best_step_size(loss_fn, params, batch, step_sizes, steps=10):
     """The step size with the least mean error after ``steps`` steps of adaptation, on tasks set aside for this choice."""
+    if not isinstance(step_sizes, (list, tuple)) or not step_sizes:
+        raise ValueError(f"step_sizes must be a list of at least one number to choose from, and is {step_sizes!r}")
     errors = [evaluate(loss_fn, params, batch, step_size, steps)[-1].mean() for step_size in step_sizes]
     return step_sizes[int(np.argmin(errors))]

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..tree import tree_map
-from .maml import copies, descend
+from ..validate import whole
+from .maml import check_shape, copies, descend, tasks_of
 
 
 def evaluate(loss_fn, params, batch, step_size, steps=10):
@@ -30,11 +31,11 @@ def evaluate(loss_fn, params, batch, step_size, steps=10):
     >>> evaluate(loss_fn, tg.nn.init_mlp([1, 40, 40, 1], rng=0), tasks, step_size=0.01, steps=10).shape
     (11, 600)
     """
+    tasks = tasks_of(batch)
     with np.errstate(over="ignore", invalid="ignore"):
-        losses = [loss_fn(params, *batch.query).data]
-        tasks = losses[0].shape
+        losses = [check_shape(loss_fn(params, *batch.query), tasks).data]
         params = copies(params, tasks)
-        for _ in range(steps):
+        for _ in range(whole("steps", steps)):
             params = descend(loss_fn, params, batch.support, step_size, 1, first_order=True, tasks=tasks)
             params = tree_map(lambda p: p.detach(), params)  # or every step would keep all steps before it
             losses.append(loss_fn(params, *batch.query).data)
@@ -63,6 +64,10 @@ def summarize(losses):
     >>> summarize(np.array([[1.0, 2.0, 3.0]])).mean
     array([2.])
     """
+    losses = np.asarray(losses)
+    if losses.dtype.kind != "f" or losses.ndim < 1 or losses.shape[-1] < 2:
+        raise ValueError("losses must be an array of floating-point numbers of shape (steps, tasks), of at least two tasks, "
+                         f"and are of dtype {losses.dtype} and shape {losses.shape}")
     with np.errstate(invalid="ignore"):
         interval = 1.96 * losses.std(axis=-1, ddof=1) / np.sqrt(losses.shape[-1])
     return Summary(losses.mean(axis=-1), interval, np.median(losses, axis=-1), np.isinf(losses).sum(axis=-1))

@@ -16,7 +16,8 @@ import numpy as np
 from ..nn import init_mlp, mlp
 from ..ops import concat, expand_dims, matmul, mean, reshape
 from ..tensor import Tensor, as_tensor
-from ..tree import leaves, tree_map
+from ..tree import dtype_of, entries, tree_map
+from ..validate import generator, pair, whole
 from .matching import class_means
 
 
@@ -42,7 +43,8 @@ def init_hypernetwork(base, pair_size=2, width=64, code_size=16, rng=None):
         ``read``, for the pairs, and ``summarize``, for their mean, are multilayer perceptrons; ``base`` and ``directions`` are
         built like the model's parameters, the latter with an additional first axis of length ``code_size``.
     """
-    rng, dtype = np.random.default_rng(rng), leaves(base)[0].dtype
+    rng, dtype = generator(rng), dtype_of(base)
+    whole("code_size", code_size, least=1)
 
     def directions(p):
         return Tensor(rng.normal(0, 0.1 / np.sqrt(code_size), (code_size, *p.shape)), dtype, requires_grad=True)
@@ -82,9 +84,10 @@ def hypernetwork(model, params, support):
     >>> hypernetwork(tg.nn.mlp, params, batch.support)(batch.query[0]).shape
     (25, 5, 1)
     """
-    pairs = mlp(params["read"], joined(*support, size=params["read"][0][0].shape[0]))
-    code = mlp(params["summarize"], mean(pairs, axis=-2, keepdims=True))  # (..., 1, code_size)
-    return partial(model, tree_map(partial(moved, code), params["base"], params["directions"]))
+    read, summarize, base, directions = entries(params, "read", "summarize", "base", "directions")
+    pairs = mlp(read, joined(*pair("support", support), size=read[0][0].shape[0]))
+    code = mlp(summarize, mean(pairs, axis=-2, keepdims=True))  # (..., 1, code_size)
+    return partial(model, tree_map(partial(moved, code), base, directions))
 
 
 def joined(x, y, size):
@@ -115,8 +118,8 @@ def init_head_hypernetwork(embedding, features, width=64, rng=None):
         Of the hidden layer of the network that writes.
     rng : numpy Generator, seed or None
     """
-    dtype = leaves(embedding)[0].dtype
-    return {"embed": embedding, "write": init_mlp([features, width, features + 1], rng, dtype=dtype)}
+    sizes = [whole("features", features, least=1), width, features + 1]
+    return {"embed": embedding, "write": init_mlp(sizes, rng, dtype=dtype_of(embedding))}
 
 
 def head_hypernetwork(embed, params, support, ways):
@@ -152,8 +155,9 @@ def head_hypernetwork(embed, params, support, ways):
     >>> head_hypernetwork(tg.nn.mlp, params, (x, labels), ways=5)(x[:3]).shape
     (3, 5)
     """
-    x, labels = support
-    means = class_means(embed(params["embed"], x), labels, ways)
-    written = mlp(params["write"], means)  # (..., ways, features + 1)
+    x, labels = pair("support", support)
+    embedding, write = entries(params, "embed", "write")
+    means = class_means(embed(embedding, x), labels, ways)
+    written = mlp(write, means)  # (..., ways, features + 1)
     weight, bias = means + written[..., :-1], written[..., -1]
-    return lambda x: matmul(embed(params["embed"], x), weight.mT) + expand_dims(bias, -2)
+    return lambda x: matmul(embed(embedding, x), weight.mT) + expand_dims(bias, -2)

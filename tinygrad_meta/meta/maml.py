@@ -19,10 +19,13 @@ The algorithm, with alpha the ``step_size`` of the inner loop and beta that of t
 :func:`adapt` is lines 5 and 6, :func:`maml_loss` lines 4 to 7 and the loss of line 8, ``train.py`` the rest.
 """
 
+import numpy as np
+
 from ..autodiff import grad, no_grad
 from ..ops import broadcast_to, identity, mean, stack, sum
-from ..tensor import as_tensor
+from ..tensor import Tensor, as_tensor
 from ..tree import check_alike, leaves, rebuild, tree_map
+from ..validate import function, kind, number, pair, whole
 
 
 def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
@@ -60,8 +63,9 @@ def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
     >>> tg.meta.adapt(loss, theta, (None, [[3.0]]), step_size=0.25)
     Tensor(1.5, dtype=float64, op=subtract)
     """
+    function("loss_fn", loss_fn)
     with no_grad():
-        tasks = as_tensor(loss_fn(params, *support)).shape  # () for one task, (tasks,) for a batch
+        tasks = losses_of(loss_fn(params, *pair("support", support))).shape  # () for one task, (tasks,) for a batch
     return descend(loss_fn, copies(params, tasks), support, step_size, steps, first_order, tasks)
 
 
@@ -73,7 +77,7 @@ def copies(params, tasks):
 def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
     """Gradient descent from parameters that are per task already."""
     alphas = one_each(step_size, params)
-    for _ in range(steps):
+    for _ in range(whole("steps", steps)):
         theta = [p if p.requires_grad else leaf(p) for p in map(as_tensor, leaves(params))]
         losses = check_shape(loss_fn(rebuild(params, theta), *support), tasks)
         # Tasks share no parameters, so the gradient of the sum of their losses holds each task's own gradient.
@@ -85,16 +89,47 @@ def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
 def one_each(step_size, params):
     """The step sizes of the leaves of ``params``: the same for all, unless a structure holds one for each."""
     if not isinstance(step_size, (dict, list, tuple)):
-        return [step_size] * len(leaves(params))
-    check_alike(params, step_size)
-    return leaves(step_size)
+        alphas = [step_size] * len(leaves(params))
+    else:
+        check_alike(params, step_size)
+        alphas = leaves(step_size)
+    for alpha, p in zip(alphas, leaves(params), strict=True):
+        check_step_size(alpha, p.shape)
+    return alphas
+
+
+def check_step_size(alpha, shape):
+    if not isinstance(alpha, (Tensor, np.ndarray)):
+        number("step_size", alpha, least=0)
+    elif alpha.ndim > len(shape) or any([n not in (1, m) for n, m in zip(alpha.shape[::-1], shape[::-1], strict=False)]):
+        raise ValueError(f"step_size has an entry of shape {alpha.shape} for parameters of shape {shape}: give one number for "
+                         "all, or a structure built like the parameters with a number or an array of their shape for each")
+
+
+def losses_of(returned):
+    if not isinstance(returned, Tensor):
+        raise TypeError(f"a loss function must return a tensor, one loss per task, and this one's result is {kind(returned)}")
+    return returned
 
 
 def check_shape(losses, tasks):
+    losses = losses_of(losses)
     if losses.shape != tasks:
         raise ValueError(f"a loss function must return one loss per task, of shape {tasks}, and returned shape {losses.shape}: "
                          "take the mean over points and outputs, axes (-2, -1), and not over tasks")
     return losses
+
+
+def tasks_of(batch):
+    """How many tasks a batch has, as the shape (tasks,)."""
+    if not hasattr(batch, "support") or not hasattr(batch, "query"):
+        raise TypeError("a batch of tasks must have a support and a query, each a pair of arrays (x, y), and this is "
+                        f"{kind(batch)}")
+    support, query = (getattr(y, "shape", ()) for _, y in (pair("support", batch.support), pair("query", batch.query)))
+    if support[:1] != query[:1] or not support or 0 in support + query:
+        raise ValueError("support and query must have the same tasks, as their first axis, and at least one point each, and "
+                         f"the shapes of their y are {support} and {query}")
+    return support[:1]
 
 
 def leaf(p):
@@ -119,13 +154,14 @@ def maml_loss(loss_fn, params, batch, step_size, steps=1, first_order=False):
     Tensor
         A scalar.
     """
-    tasks = batch.support[1].shape[:1]
+    tasks = tasks_of(batch)
     adapted = descend(loss_fn, copies(params, tasks), batch.support, step_size, steps, first_order, tasks)  # lines 4 to 7
     return mean(check_shape(loss_fn(adapted, *batch.query), tasks))                                         # of line 8
 
 
 def maml_loss_task_by_task(loss_fn, params, batch, step_size, steps=1, first_order=False):
     """The same loss, written as Algorithm 1 is: one task after the other.  Slower, and easier to read."""
+    tasks_of(batch)
     losses = []
     for x, y, query_x, query_y in zip(*batch.support, *batch.query, strict=True):  # line 4
         adapted = adapt(loss_fn, params, (x, y), step_size, steps, first_order)    # lines 5 and 6
@@ -161,6 +197,8 @@ def maml(model, loss, params, support, step_size, steps=1, first_order=False):
     >>> predict([[10.0]]).item()
     30.0
     """
+    function("model", model)
+    function("loss", loss)
     adapted = adapt(lambda params, x, y: loss(model(params, x), y), params, support, step_size, steps, first_order)
     return lambda x: model(adapted, x)
 
@@ -193,6 +231,6 @@ def query_loss(learner, loss, params, batch):
     >>> query_loss(learner, tg.nn.mse_loss, tg.nn.init_mlp([1, 40, 40, 1], rng=0), batch).shape
     ()
     """
-    x, y = batch.query
-    predict = learner(params, batch.support)
-    return mean(check_shape(loss(predict(x), y), y.shape[:1]))
+    tasks, (x, y) = tasks_of(batch), batch.query
+    predict = function("what a learner returns", function("learner", learner)(params, batch.support))
+    return mean(check_shape(loss(predict(x), y), tasks))

@@ -16,7 +16,8 @@ import numpy as np
 from ..nn import one_hot
 from ..ops import exp, expand_dims, log_softmax, logsumexp, matmul, norm, square, sum, where
 from ..tensor import Tensor, as_tensor
-from ..tree import leaves
+from ..tree import dtype_of, entries
+from ..validate import number, pair
 
 
 def init_matching(embedding, sharpness=10.0):
@@ -26,7 +27,7 @@ def init_matching(embedding, sharpness=10.0):
     >>> init_matching(tg.nn.init_mlp([1, 64, 64], rng=0))["sharpness"]
     Tensor(10.0, dtype=float64, requires_grad=True)
     """
-    return {"embed": embedding, "sharpness": Tensor(sharpness, leaves(embedding)[0].dtype, requires_grad=True)}
+    return {"embed": embedding, "sharpness": Tensor(number("sharpness", sharpness), dtype_of(embedding), requires_grad=True)}
 
 
 def matching(embed, params, support, ways=None):
@@ -63,14 +64,15 @@ def matching(embed, params, support, ways=None):
     >>> matching(tg.nn.mlp, params, batch.support)(batch.query[0]).shape
     (25, 5, 1)
     """
-    x, y = support
-    points = embed(params["embed"], x)
+    x, y = pair("support", support)
+    embedding, sharpness = entries(params, "embed", "sharpness")
+    points = embed(embedding, x)
     targets = values(y, points) if ways is None else memberships(y, ways, points)
     points = of_unit_length(points)
 
     def predict(x):
-        cosines = matmul(of_unit_length(embed(params["embed"], x)), points.mT)
-        attention = log_softmax(params["sharpness"] * cosines)  # (..., queries, support points)
+        cosines = matmul(of_unit_length(embed(embedding, x)), points.mT)
+        attention = log_softmax(sharpness * cosines)  # (..., queries, support points)
         if ways is None:
             return matmul(exp(attention), targets)
         # Weights of a class are added up as logarithms: a class far away has a small probability, but none of exactly 0.
@@ -106,7 +108,7 @@ def prototypes(embed, params, support, ways):
     >>> predict([[3.0]])                    # the means are 1 and 5
     Tensor([[-4. -4.]], dtype=float64)
     """
-    x, labels = support
+    x, labels = pair("support", support)
     means = class_means(embed(params, x), labels, ways)
     return lambda x: -squared_distances(embed(params, x), means)
 

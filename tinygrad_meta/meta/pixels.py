@@ -8,6 +8,7 @@ are a little out of place.
 import numpy as np
 
 from ..tasks.images import as_floats, check_images
+from ..validate import function
 
 
 def euclidean(a, b):
@@ -16,7 +17,9 @@ def euclidean(a, b):
     >>> euclidean(np.zeros((1, 2, 2)), np.ones((3, 2, 2)))
     array([[2., 2., 2.]])
     """
-    a, b = (as_floats(check_images(images)) for images in (a, b))
+    a, b = (as_floats(images) for images in check_sets(a, b))
+    if a.shape[-2:] != b.shape[-2:]:
+        raise ValueError(f"images are compared pixel by pixel if they have one size, and got shapes {a.shape} and {b.shape}")
     a, b = (images.reshape(*images.shape[:-2], -1) for images in (a, b))
     squares = (a**2).sum(axis=-1)[..., :, None] + (b**2).sum(axis=-1)[..., None, :]
     return np.sqrt(np.maximum(squares - 2 * a @ b.swapaxes(-1, -2), 0))
@@ -36,11 +39,19 @@ def modified_hausdorff(a, b):
     >>> modified_hausdorff([line], [line, two_lines])
     array([[0., 1.]])
     """
-    a, b = check_images(a), check_images(b)
+    a, b = check_sets(a, b)
     if a.ndim > 3:
         return np.array([modified_hausdorff(*task) for task in zip(a, b, strict=True)])
     from_a, to_b = [ink_factors(image)[0] for image in a], [ink_factors(image)[1] for image in b]
     return np.array([[larger_mean(p @ q) for q in to_b] for p in from_a])
+
+
+def check_sets(a, b):
+    a, b = check_images(a), check_images(b)
+    if a.ndim < 3 or a.shape[:-3] != b.shape[:-3]:
+        raise ValueError("distances are those between images of two sets, (..., m, height, width) and (..., n, height, width), "
+                         f"and got shapes {a.shape} and {b.shape}")
+    return a, b
 
 
 def ink_factors(image):
@@ -91,5 +102,5 @@ def nearest_neighbour(support_x, support_y, query_x, distances=euclidean):
     if query_x.shape[:-3] != support_x.shape[:-3] or query_x.shape[-2:] != support_x.shape[-2:]:
         raise ValueError("support and query images must have the same size and the same tasks, and have shapes "
                          f"{support_x.shape} and {query_x.shape}")
-    nearest = distances(query_x, support_x).argmin(axis=-1)
+    nearest = function("distances", distances)(query_x, support_x).argmin(axis=-1)
     return np.take_along_axis(support_y, nearest, axis=-1)

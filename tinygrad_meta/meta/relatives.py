@@ -22,8 +22,9 @@ from .. import func
 from ..autodiff import grad, no_grad
 from ..ops import concat, expand_dims, mean, quotient, reshape, square, sum, where
 from ..tensor import Tensor, as_tensor
-from ..tree import check_alike, leaves, outline, rebuild, tree_map
-from .maml import check_shape, copies, descend, leaf, maml
+from ..tree import check_alike, entries, leaves, rebuild, tree_map
+from ..validate import number, pair, whole
+from .maml import check_shape, copies, descend, leaf, losses_of, maml, tasks_of
 
 # --------------------------------------------------------------------------------------------------------- Meta-SGD
 
@@ -35,7 +36,9 @@ def init_meta_sgd(theta, step_size):
     >>> init_meta_sgd([tg.tensor([1.0, 2.0])], step_size=0.01)["step_size"]
     [Tensor([0.01 0.01], dtype=float64, requires_grad=True)]
     """
-    step_sizes = tree_map(lambda p: Tensor(np.full(p.shape, step_size), p.dtype, requires_grad=True), theta)
+    number("step_size", step_size)
+    params = tree_map(as_tensor, theta)
+    step_sizes = tree_map(lambda p: Tensor(np.full(p.shape, step_size), p.dtype, requires_grad=True), params)
     return {"theta": theta, "step_size": step_sizes}
 
 
@@ -64,19 +67,14 @@ def meta_sgd(model, loss, params, support, steps=1):
     >>> predict([[10.0]]).item()
     30.0
     """
-    theta, step_sizes = parts(params, "theta", "step_size")
+    theta, step_sizes = entries(params, "theta", "step_size")
     check_alike(theta, step_sizes)
     for p, a in zip(leaves(theta), leaves(step_sizes), strict=True):
+        p, a = as_tensor(p), as_tensor(a)
         if a.shape != p.shape:
             raise ValueError(f"Meta-SGD has a step size for every entry, and got step sizes of shape {a.shape} for parameters "
                              f"of shape {p.shape}: make them with init_meta_sgd")
     return maml(model, loss, theta, support, step_sizes, steps)
-
-
-def parts(params, *names):
-    if not isinstance(params, dict) or set(params) != set(names):
-        raise ValueError(f"params must be a dict with keys {list(names)}, and is {outline(params)}")
-    return [params[name] for name in names]
 
 
 # ------------------------------------------------------------------------------------------------------------- ANIL
@@ -110,8 +108,8 @@ def anil(body, head, loss, params, support, step_size, steps=1, first_order=Fals
     >>> predict(query[0]).shape
     (25, 10, 1)
     """
-    body_params, head_params = parts(params, "body", "head")
-    x, y = support
+    body_params, head_params = entries(params, "body", "head")
+    x, y = pair("support", support)
     learner = maml(head, loss, head_params, (body(body_params, x), y), step_size, steps, first_order)
     return lambda x: learner(body(body_params, x))
 
@@ -158,9 +156,9 @@ def reptile_loss(model, loss, params, batch, step_size, steps):
     >>> tg.grad(reptile_loss(lambda theta, x: theta, tg.nn.mse_loss, theta, batch, step_size=0.25, steps=1), theta)
     (Tensor([[-1.]], dtype=float64),)
     """
-    tasks, loss_fn = batch.support[1].shape[:1], loss_of(model, loss)
+    tasks, loss_fn = tasks_of(batch), loss_of(model, loss)
     adapted = copies(constants(params), tasks)
-    for points in islice(cycle([batch.support, batch.query]), steps):
+    for points in islice(cycle([batch.support, batch.query]), whole("steps", steps, least=1)):
         adapted = constants(descend(loss_fn, adapted, points, step_size, 1, first_order=True, tasks=tasks))
     return 0.5 * mean(sum(square(as_rows(params) - as_rows(adapted, tasks)), axis=-1))
 
@@ -196,7 +194,7 @@ def imaml(model, loss, params, support, step_size, steps, strength):
     """
     theta, loss_fn = constants(params), loss_of(model, loss)
     with no_grad():
-        tasks = loss_fn(theta, *support).shape
+        tasks = losses_of(loss_fn(theta, *pair("support", support))).shape
     phi = from_rows(minimum(loss_fn, theta, support, step_size, steps, strength, tasks), theta)
     return lambda x: model(phi, x)
 
@@ -247,9 +245,7 @@ def imaml_loss(model, loss, params, batch, step_size, steps, strength, cg_steps=
     >>> loss.item(), tg.grad(loss, theta)[0].item()
     (4.0, 2.0)
     """
-    if not strength > 0:
-        raise ValueError(f"the strength of iMAML's regularisation must be positive, and is {strength}")
-    tasks, loss_fn, theta = batch.support[1].shape[:1], loss_of(model, loss), constants(params)
+    tasks, loss_fn, theta = tasks_of(batch), loss_of(model, loss), constants(params)
     phi = from_rows(minimum(loss_fn, theta, batch.support, step_size, steps, strength, tasks), theta)
     value, gradient = func.value_and_grad(lambda phi: mean(check_shape(loss_fn(phi, *batch.query), tasks)))(phi)
     _, times_hessian = func.vjp(func.grad(lambda phi: sum(loss_fn(phi, *batch.support))), phi)
@@ -270,15 +266,18 @@ def minimum(loss_fn, theta, support, step_size, steps, strength, tasks):
 
     def look(rows):
         phi = tree_map(leaf, from_rows(rows, theta))
-        losses = loss_fn(phi, *support)
+        losses = check_shape(loss_fn(phi, *support), tasks)
         gradient = as_rows(grad(sum(losses), leaves(phi)), tasks)
         away = rows - start
         return rows, expand_dims(losses.detach(), -1) + 0.5 * strength * dot(away, away), gradient + strength * away
 
+    number("step_size", step_size, least=0)
+    if number("strength", strength) <= 0:
+        raise ValueError(f"the strength of iMAML's regularisation must be positive, and is {strength}")
     start = as_rows(copies(theta, tasks), tasks)
     here = look(start)
     size = step_size + 0 * here[1]
-    for _ in range(steps):
+    for _ in range(whole("steps", steps)):
         rows, value, gradient = here
         there = look(rows - size * gradient)
         kept = there[1] <= value
@@ -309,7 +308,7 @@ def conjugate_gradients(multiply, b, steps):
     """
     x, residual, direction = 0 * b, b, b
     left = dot(residual, residual)
-    for _ in range(steps):
+    for _ in range(whole("the number of steps of conjugate gradients", steps)):
         image = multiply(direction)
         curvature = dot(direction, image)
         usable = curvature > 0

@@ -4,6 +4,7 @@ The same loop trains everything MAML is compared with.  Only what is minimised d
 :func:`~tinygrad_meta.meta.maml_loss`, for supervised pre-training :func:`~tinygrad_meta.meta.pooled_loss`.
 """
 
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..autodiff import grad, no_grad
 from ..graph import compile
 from ..optim import Adam, clip_norm
 from ..tree import as_vector, leaves, rebuild, split
+from ..validate import function, kind, number
 from .maml import leaf
 from .parallel import part, spread, tasks_of
 
@@ -29,9 +31,9 @@ class Diverged(ArithmeticError):
 
     def __init__(self, what, iteration, task):
         self.iteration, self.task = iteration, task
-        where = "their sum over the batch" if task is None else f"task {task} of its batch"
-        super().__init__(f"{what} of iteration {iteration:,} is not finite, first in {where}: "
-                         "a smaller step size, or a bound on the gradient's norm, may help")
+        where = "" if task is None else f", first in task {task} of its batch"
+        super().__init__(f"{what} of iteration {iteration:,} is not finite{where}: a smaller step size, or a bound on the "
+                         "gradient's norm, may help")
 
 
 def train(objective, params, batches, step_sizes, max_norm=None, eager=False, optimizer=None, executor=None, workers=None):
@@ -86,6 +88,10 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False, op
     True
     """
 
+    function("objective", objective)
+    for name, given in {"batches": batches, "step_sizes": step_sizes}.items():
+        if not isinstance(given, Iterable):
+            raise TypeError(f"{name} must be a sequence or a generator, with one entry for each step, and is {kind(given)}")
     optimizer, start = optimizer or Adam(), params                        # line 1 is the caller's: params
     like, faster = leaves(start), (lambda f: f) if eager else compile
     gradient_of = partial(loss_and_gradient, objective, start)            # lines 4 to 8
@@ -109,11 +115,11 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False, op
     theta = as_vector(like).detach()
     averages = optimizer.state or [0 * theta, 0 * theta]
     for batch, step_size in zip(batches, step_sizes, strict=False):       # lines 2 and 3
-        optimizer.step_size = step_size
+        optimizer.step_size = number("each of the step sizes", step_size, least=0)
         rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)
         before = theta
         loss, theta, averages, params = step(theta, averages, batch, rates)
-        if not (np.isfinite(loss.item()) and np.isfinite(theta.data).all()):
+        if not all([np.isfinite(value.data).all() for value in (loss, theta, *averages)]):
             raise Diverged(*blame(gradient_of, before, batch, optimizer.steps + 1))
         optimizer.state, optimizer.steps = averages, optimizer.steps + 1
         yield params, loss.item()                                         # line 9

@@ -8,6 +8,8 @@ once all are centred), and small networks come to more than nine times in ten wi
 
 import numpy as np
 
+from ..validate import generator, whole
+
 SIZE = 28  # pixels
 
 # How much examples of a character differ.  Lengths are in halves of a character's size, unless it says pixels.
@@ -41,10 +43,9 @@ def drawn_alphabet(classes=300, examples=20, rng=0):
     >>> images.shape, labels
     ((6, 28, 28), array([0, 0, 1, 1, 2, 2]))
     """
-    for name, n in {"classes": classes, "examples": examples}.items():
-        if n != int(n) or n < 1:
-            raise ValueError(f"{name} must be a whole number, at least 1, and is {n}")
-    rng = np.random.default_rng(rng)
+    whole("classes", classes, least=1)
+    whole("examples", examples, least=1)
+    rng = generator(rng)
     images = np.concatenate([ink(by_hand(character(rng), examples, rng), rng.uniform(*PEN, examples)) for _ in range(classes)])
     return np.round(255 * images).astype(np.uint8), np.repeat(np.arange(classes), examples)
 

@@ -7,9 +7,12 @@ An image is an array of height and width whose entries run from 0 (paper) to 1 (
 which is divided by 255, or as bool; they come out as floating-point numbers.
 """
 
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
+
+from ..validate import floating, generator, kind, number, whole
 
 
 class ImageBatch(NamedTuple):
@@ -54,14 +57,10 @@ class ImageTasks:
     """
 
     def __init__(self, images, labels, dtype=np.float32, groups=None):
-        self.dtype = np.dtype(dtype)
-        if self.dtype.kind != "f":
-            raise TypeError(f"images in tasks are real numbers, and dtype {self.dtype} is not a floating-point type")
+        self.dtype = floating("the dtype of images in tasks", dtype)
         images = check_images(images)
         if images.ndim != 3:
             raise ValueError(f"images must have shape (count, height, width), and have shape {images.shape}")
-        if images.dtype.kind == "f" and not (images.size == 0 or 0 <= images.min() <= images.max() <= 1):
-            raise ValueError(f"images must lie between 0 (paper) and 1 (ink), and run from {images.min()} to {images.max()}")
         self.images = images.astype(self.dtype) if images.dtype.kind == "f" else images
         self.labels = as_labels(labels, "labels", len(images))
         self.groups = as_labels([None] * len(images) if groups is None else groups, "groups", len(images))
@@ -92,10 +91,9 @@ class ImageTasks:
             Its ``classes`` are places in the list ``classes`` of these tasks.
         """
         for name, n in {"n_tasks": n_tasks, "ways": ways, "shots": shots, "queries": queries}.items():
-            if n != int(n) or n < 1:
-                raise ValueError(f"{name} must be a whole number, at least 1, and is {n}")
+            whole(name, n, least=1)
         self._check_enough(ways, shots, queries)
-        rng = np.random.default_rng(rng)
+        rng = generator(rng)
         sizes = self._members.sizes * (self._members.sizes >= ways)
         groups = rng.choice(len(sizes), n_tasks, p=sizes / sizes.sum())  # by size, so that all classes are equally likely
         classes = self._members.draw(rng, groups, ways)
@@ -141,12 +139,15 @@ class ImageTasks:
         >>> train.classes, test.classes
         (['a', 'c'], ['b'])
         """
+        rng = generator(rng)
         if isinstance(held_out, (float, np.floating)):
             size = round(held_out * len(self.classes)) if 0 < held_out < 1 else 0
-            order = np.random.default_rng(rng).permutation(len(self.classes))
+            order = rng.permutation(len(self.classes))
             chosen = {self.classes[i] for i in order[:size]}
-        else:
+        elif isinstance(held_out, Collection):
             chosen = set(held_out)
+        else:
+            raise TypeError(f"held_out must be a share, such as 0.2, or a collection of labels, and is {kind(held_out)}")
         unknown = chosen - set(self.classes)
         if unknown:
             raise ValueError(f"there is no class {next(iter(unknown))!r} to hold out")
@@ -198,7 +199,10 @@ def draw_without_repetition(rng, below, size):
 
 def check_images(images):
     """Images as an array of floating-point numbers, uint8 or bool, with height and width as the last two axes."""
-    images = np.asarray(images)
+    try:
+        images = np.asarray(images)
+    except ValueError as error:
+        raise ValueError("images must all have one size, to be one array") from error
     if images.dtype.kind not in "fb" and images.dtype != np.uint8:
         raise TypeError("images must be floating-point numbers from 0 to 1, uint8 from 0 to 255 or bool, and are of dtype "
                         f"{images.dtype}")
@@ -207,6 +211,8 @@ def check_images(images):
     if images.dtype == np.uint8 and images.size and images.max() == 1:
         raise ValueError("images of dtype uint8 run from 0 (paper) to 255 (ink), and these have only 0 and 1: convert them to "
                          "bool")
+    if images.dtype.kind == "f" and not (images.size == 0 or 0 <= images.min() <= images.max() <= 1):
+        raise ValueError(f"images must lie between 0 (paper) and 1 (ink), and run from {images.min()} to {images.max()}")
     return images
 
 
@@ -218,6 +224,8 @@ def as_floats(images, dtype=np.float32):
 
 
 def as_labels(labels, name, count):
+    if not isinstance(labels, Iterable):
+        raise TypeError(f"{name} must be a sequence with one value per image, and is {kind(labels)}")
     labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
     if len(labels) != count:
         raise ValueError(f"there must be as many {name} as images, and there are {len(labels)} {name} for {count} images")
@@ -306,9 +314,10 @@ def distort(images, rng=None, degrees=15.0, shift=2.0, scale=0.1, shear=0.1):
     (20, 5, 28, 28)
     """
     images = as_floats(check_images(images))
-    if not 0 <= scale < 1:
-        raise ValueError(f"scale is a share of the size, from 0 to less than 1, and is {scale}")
-    rng, count = np.random.default_rng(rng), images.shape[:-2]
+    number("scale", scale, least=0, below=1)
+    for name, bound in {"degrees": degrees, "shift": shift, "shear": shear}.items():
+        number(name, bound, least=0)
+    rng, count = generator(rng), images.shape[:-2]
     angle, slant, growth = (rng.uniform(-bound, bound, count) for bound in (np.radians(degrees), shear, scale))
     cos, sin = np.cos(angle) / (1 + growth), np.sin(angle) / (1 + growth)
     matrix = np.stack([cos - slant * sin, -sin, sin + slant * cos, cos], axis=-1).reshape(*count, 2, 2)

@@ -141,7 +141,7 @@ def read_characters(path, size):
 
 
 def check_path(path, size):
-    if size != int(size) or not 1 <= size <= DRAWN_SIZE:
+    if not isinstance(size, (int, np.integer)) or not 1 <= size <= DRAWN_SIZE:
         raise ValueError(f"size must be a whole number from 1 to {DRAWN_SIZE}, the size of the originals, and is {size}")
     path = Path(path).resolve()
     if not path.exists():

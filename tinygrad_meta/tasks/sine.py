@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..validate import floating, generator, number, whole
+
 
 class TaskBatch(NamedTuple):
     """Many tasks at once.  ``support`` and ``query`` are pairs (x, y) of arrays of shape (tasks, points, 1)."""
@@ -35,12 +37,10 @@ class SineTasks:
                  dtype=np.float64):
         self.amplitude, self.phase, self.x = (amplitude_min, amplitude_max), (phase_min, phase_max), (x_min, x_max)
         for name in ("amplitude", "phase", "x"):
-            low, high = getattr(self, name)
-            if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-                raise ValueError(f"{name}_min and {name}_max must be finite and in order, and are {low} and {high}")
-        self.dtype = np.dtype(dtype)
-        if self.dtype.kind != "f":
-            raise TypeError(f"sine tasks are real numbers, and dtype {self.dtype} is not a floating-point type")
+            low, high = (number(f"{name}_{end}", bound) for end, bound in zip(("min", "max"), getattr(self, name), strict=True))
+            if low > high:
+                raise ValueError(f"{name}_min and {name}_max must be in order, and are {low} and {high}")
+        self.dtype = floating("the dtype of sine tasks", dtype)
 
     def sample(self, n_tasks, n_support, n_query, rng=None):
         """Draw new tasks, with support and query points drawn independently of each other.
@@ -55,10 +55,10 @@ class SineTasks:
         -------
         TaskBatch
         """
-        for name, n in {"n_tasks": n_tasks, "n_support": n_support, "n_query": n_query}.items():
-            if n != int(n) or n < (name == "n_tasks"):
-                raise ValueError(f"{name} must be a whole number, not negative (and at least one task), and is {n}")
-        rng = np.random.default_rng(rng)
+        whole("n_tasks", n_tasks, least=1)
+        whole("n_support", n_support)
+        whole("n_query", n_query)
+        rng = generator(rng)
         amplitude = rng.uniform(*self.amplitude, (n_tasks, 1, 1)).astype(self.dtype)
         phase = rng.uniform(*self.phase, (n_tasks, 1, 1)).astype(self.dtype)
         x = rng.uniform(*self.x, (n_tasks, n_support + n_query, 1)).astype(self.dtype)
