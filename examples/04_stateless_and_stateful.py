@@ -1,24 +1,36 @@
-"""A stateful model holds its parameters; a stateless one takes them as an argument.  Meta-learning needs the second kind.
+"""
+Stateful and stateless models
+=============================
 
-A step of gradient descent makes new parameters out of old ones.  A stateful model would overwrite the old ones, and with
-them the question "what if they had been different?".  A stateless one is called with the new parameters, which still
-remember the old ones, so the loss *after* the step can be differentiated by the parameters *before* it.
+A stateful model holds its parameters; a stateless one takes them as an argument.
+Meta-learning needs the second kind.
+
+A step of gradient descent makes new parameters out of old ones.  A stateful model would
+overwrite the old ones, and with them the question "what if they had been different?".  A
+stateless one is called with the new parameters, which still remember the old ones, so the
+loss *after* the step can be differentiated by the parameters *before* it.
 """
 
+from pathlib import Path
+
+import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_meta as tg
 
+# %%
+# Stateful: the model is called with x alone.
+
 x = np.linspace(0, 2, 20).reshape(-1, 1)
 y = np.sin(3 * x)
-
-print("Stateful: the model is called with x alone")
 model = tg.nn.MLP([1, 16, 1], "tanh", rng=0)
 for name, parameter in model.named_parameters().items():
-    print(f"  {name}: {parameter.shape}")
-print(f"  loss {tg.nn.mse_loss(model(x), y):.4f}")
+    print(f"{name}: {parameter.shape}")
+print(f"loss {tg.nn.mse_loss(model(x), y):.4f}")
 
-print("\nStateless: the parameters are an argument, and the model itself stays as it is")
+# %%
+# Stateless: the parameters are an argument, and the model itself stays as it is.
+
 params = model.named_parameters()
 
 
@@ -27,26 +39,41 @@ def loss(params):
 
 
 zeros = {name: tg.tensor(np.zeros(p.shape)) for name, p in params.items()}
-print(f"  with its own parameters  {loss(params):.4f}")
-print(f"  with all of them zero    {loss(zeros):.4f}")
-print(f"  the model afterwards     {tg.nn.mse_loss(model(x), y):.4f}")
+print(f"with its own parameters  {loss(params):.4f}")
+print(f"with all of them zero    {loss(zeros):.4f}")
+print(f"the model afterwards     {tg.nn.mse_loss(model(x), y):.4f}")
 
-print("\nOne step of gradient descent, kept in the graph")
-gradients = tg.grad(loss(params), list(params.values()), create_graph=True)
-stepped = {name: p - 0.1 * g for (name, p), g in zip(params.items(), gradients, strict=True)}
-loss_after = loss(stepped)
-print(f"  loss after the step      {loss_after:.4f}")
+# %%
+# One step of gradient descent, kept in the graph: the stepped parameters remember the old
+# ones, and the loss after the step can be differentiated by a bias before it.
 
-print("\nThe loss after the step, differentiated by a bias before it, and by trying out a slightly different bias:")
+
+def stepped(params):
+    gradients = tg.grad(loss(params), list(params.values()), create_graph=True)
+    return {name: p - 0.1 * g for (name, p), g in zip(params.items(), gradients, strict=True)}
+
+
 bias = params["layers.1.bias"]
-print(f"  derivative               {tg.grad(loss_after, bias)[0].item():.8f}")
+loss_after = loss(stepped(params))
+slope = tg.grad(loss_after, bias)[0].item()
+
+# %%
+# Is that right?  Try out slightly different biases.
 
 
-def loss_after_step(params):
-    gradient = tg.func.grad(loss)(params)
-    return loss({name: p - 0.1 * gradient[name] for name, p in params.items()}).item()
+def loss_after_moving(shift):
+    moved = tg.tensor(bias.numpy() + shift, requires_grad=True)
+    return loss(stepped({**params, "layers.1.bias": moved})).item()
 
 
-h = 1e-5
-higher, lower = ({**params, "layers.1.bias": bias.detach() + shift} for shift in (h, -h))
-print(f"  finite difference        {(loss_after_step(higher) - loss_after_step(lower)) / (2 * h):.8f}")
+print(f"derivative         {slope:.8f}")
+print(f"finite difference  {(loss_after_moving(1e-5) - loss_after_moving(-1e-5)) / 2e-5:.8f}")
+
+figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
+shifts = np.linspace(-1, 1, 41)
+axes.plot(shifts, [loss_after_moving(s) for s in shifts], label="loss after the step")
+axes.plot(shifts, loss_after.item() + slope * shifts, "--", label="its derivative at 0")
+axes.set(xlabel="change of the bias before the step", ylabel="loss", ylim=(0, None))
+axes.legend()
+Path("results").mkdir(exist_ok=True)
+figure.savefig("results/loss_after_a_step.png", dpi=150)

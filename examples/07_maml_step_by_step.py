@@ -1,28 +1,35 @@
-"""MAML, line by line as in Algorithm 1 of Finn, Abbeel, Levine 2017 (arXiv 1703.03400), with nothing hidden.
+"""
+MAML, line by line
+==================
+
+Algorithm 1 of Finn, Abbeel, Levine 2017 (arXiv 1703.03400), with nothing hidden::
 
     1  randomly initialise theta
     2  while not done:
     3      sample a batch of tasks T_i
     4      for all T_i:
-    5          evaluate the gradient of the loss of T_i at theta, on its K support points
+    5          evaluate the gradient of T_i's loss at theta, on K support points
     6          adapt: theta_i' = theta - alpha * gradient
-    7      end for
-    8      theta = theta - beta * gradient of the sum of the losses at theta_i', on the query points
-    9  end while
+    8      theta = theta - beta * gradient of the sum of the losses at theta_i',
+               on the query points
 
-Two departures keep it short: line 8 takes the average in place of the sum and leaves the step to Adam, as the authors' own
-program does.  `tg.meta.maml_loss` is lines 4 to 7 for all tasks at once, many times faster and with the same result.
+Here line 8 takes the average and leaves the step to Adam, as the authors' program does.
 """
 
+from pathlib import Path
+
+import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_meta as tg
 from tinygrad_meta.nn import init_mlp, mlp, mse_loss
 from tinygrad_meta.tree import leaves, rebuild
 
-alpha, beta, K = 0.01, 0.005, 10
-rng = np.random.default_rng(0)
-family = tg.tasks.SineTasks()
+alpha, beta, K, rng, family = 0.01, 0.005, 10, np.random.default_rng(0), tg.tasks.SineTasks()
+
+# %%
+# ``create_graph=True`` keeps the step itself differentiable: without it, this would be
+# first-order MAML.
 
 
 def loss(theta, x, y):
@@ -30,38 +37,43 @@ def loss(theta, x, y):
 
 
 def adapted(theta, x, y):
-    """Lines 5 and 6.  create_graph=True keeps the step itself differentiable: without it, this would be first-order MAML."""
-    gradient = tg.grad(loss(theta, x, y), leaves(theta), create_graph=True)                              # line 5
-    return rebuild(theta, [p - alpha * g for p, g in zip(leaves(theta), gradient, strict=True)])         # line 6
+    gradient = tg.grad(loss(theta, x, y), leaves(theta), create_graph=True)         # line 5
+    return rebuild(theta, [p - alpha * g for p, g in zip(leaves(theta), gradient)]) # line 6
 
 
 def query_losses(theta, batch):
-    losses = []
-    for x, y, query_x, query_y in zip(*batch.support, *batch.query, strict=True):                        # line 4
-        theta_i = adapted(theta, x, y)
-        losses.append(loss(theta_i, query_x, query_y))
-    return tg.stack(losses)
+    return tg.stack([loss(adapted(theta, x, y), query_x, query_y)                   # line 4
+                     for x, y, query_x, query_y in zip(*batch.support, *batch.query)])
 
 
-def report(theta):
-    """The average error on 100 new tasks, before and after one step."""
-    batch = family.sample(100, K, K, rng=1)
-    before = np.mean([loss(theta, x, y).item() for x, y in zip(*batch.query, strict=True)])
-    return f"{before:6.2f} before adapting, {query_losses(theta, batch).mean():6.2f} after one step"
+# %%
+# ``tg.meta.maml_loss`` is lines 4 to 7 for all tasks at once: faster, with the same result.
 
-
-theta = init_mlp([1, 40, 40, 1], rng)                                                                    # line 1
-optimizer = tg.optim.Adam(beta)
-
+theta, optimizer = init_mlp([1, 40, 40, 1], rng), tg.optim.Adam(beta)               # line 1
 batch = family.sample(5, K, K, rng)
-one_by_one, at_once = query_losses(theta, batch).mean(), tg.meta.maml_loss(loss, theta, batch, alpha)
-print(f"the loss of line 8 for five tasks: {one_by_one:.12f} one by one, {at_once:.12f} all at once\n")
+print(f"five tasks one by one  {query_losses(theta, batch).mean():.12f}")
+print(f"all at once            {tg.meta.maml_loss(loss, theta, batch, alpha):.12f}")
 
-print("Mean squared error on 100 new tasks")
-for iteration in range(301):                                                                             # line 2
-    if iteration % 100 == 0:
-        print(f"  after {iteration:3} meta-updates: {report(theta)}")
-    batch = family.sample(10, K, K, rng)                                                                 # line 3
-    meta_gradient = tg.grad(query_losses(theta, batch).mean(), leaves(theta))                            # line 8
+# %%
+# The network does not learn the tasks; it learns to learn them from ten points and one step.
+
+new_tasks, curve = family.sample(100, K, K, rng=1), []
+for iteration in range(301):                                                        # line 2
+    if iteration % 25 == 0:
+        before = np.mean([loss(theta, x, y).item() for x, y in zip(*new_tasks.query)])
+        curve.append((iteration, before, query_losses(theta, new_tasks).mean().item()))
+    batch = family.sample(10, K, K, rng)                                            # line 3
+    meta_gradient = tg.grad(query_losses(theta, batch).mean(), leaves(theta))       # line 8
     theta = optimizer.step(theta, rebuild(theta, meta_gradient))
-print("The network does not learn the tasks; it learns to learn them from ten points and one step.")
+
+print("meta-updates   error before adapting   after one step")
+for iteration, before, after in curve[::4]:
+    print(f"{iteration:12} {before:23.2f} {after:16.2f}")
+
+figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
+axes.plot(*np.transpose(curve)[:2], label="before adapting")
+axes.plot(*np.transpose(curve)[::2], label="after one step on ten points")
+axes.set(xlabel="meta-updates", ylabel="error on new tasks", ylim=(0, None))
+axes.legend()
+Path("results").mkdir(exist_ok=True)
+figure.savefig("results/maml_step_by_step.png", dpi=150)

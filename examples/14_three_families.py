@@ -1,32 +1,43 @@
-"""Three families of meta-learning, as three ways to write one function.
+"""
+Three families of meta-learning
+===============================
 
-A learner reads the support set of a task and returns a function of x.  What happens in between is what the families differ in:
+As three ways to write one function.  A learner reads the support set of a task and returns
+a function of x.  What happens in between is what the families differ in:
 
-    optimisation   descend the support loss, and return the network at the parameters reached
-    metric         keep the support points, and answer by how much a new point resembles them
-    model          let one network write the parameters of another
+- optimisation: descend the support loss, and return the network at the parameters reached;
+- metric: keep the support points, and answer by how much a new point resembles them;
+- model: let one network write the parameters of another.
 
-All are trained in the same way, on the loss of their predictions for the query set, here for some seconds on sine waves.
+All are trained in the same way, on the loss of their predictions for the query set, here
+for some seconds on sine waves.
 """
 
-import sys
 from functools import partial
 from itertools import repeat
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 
 import tinygrad_meta as tg
-from tinygrad_meta.meta import hypernetwork, init_hypernetwork, init_matching, maml, matching, query_loss, train
+from tinygrad_meta.meta import (hypernetwork, init_hypernetwork, init_matching, maml, matching,
+                                query_loss, train)
 from tinygrad_meta.nn import init_mlp, mlp, mse_loss
 
 waves = tg.tasks.SineTasks(dtype="float32")
 network = partial(init_mlp, rng=0, dtype="float32")
-LEARNERS = {  # name: learner(params, support) -> predict, parameters to start from, number of training steps
-    "optimisation": (partial(maml, mlp, mse_loss, step_size=0.01), network([1, 40, 40, 1]), 4000),
+
+# %%
+# Each is a function ``learner(params, support)`` which returns a function of x, with
+# parameters to start from and a number of training steps.
+
+LEARNERS = {
+    "optimisation": (partial(maml, mlp, mse_loss, step_size=0.01),
+                     network([1, 40, 40, 1]), 4000),
     "metric": (partial(matching, mlp), init_matching(network([1, 40, 40])), 2000),
-    "model": (partial(hypernetwork, mlp), init_hypernetwork(network([1, 40, 40, 1]), rng=0), 2000),
+    "model": (partial(hypernetwork, mlp),
+              init_hypernetwork(network([1, 40, 40, 1]), rng=0), 2000),
 }
 
 
@@ -35,24 +46,27 @@ def error(learner, params):
     return query_loss(learner, mse_loss, params, waves.sample(500, 10, 10, rng=1)).item()
 
 
-figure = Figure(figsize=(11, 3.4), layout="constrained")
+# %%
+# Train each, and look at what it makes of one new wave of which it knows ten points.
+
+figure, panels = plt.subplots(3, figsize=(6.4, 7.2), layout="constrained", sharex=True)
 grid = np.linspace(-5, 5, 201, dtype="float32").reshape(1, -1, 1)
 task = waves.sample(1, 10, 0, rng=7)
+wave = task.amplitude * np.sin(task.phase + grid)
 print("family          before training   after")
-for axes, (family, (learner, params, steps)) in zip(figure.subplots(1, 3, sharey=True), LEARNERS.items(), strict=True):
-    rng, start = np.random.default_rng(0), params
+for axes, (family, (learner, start, steps)) in zip(panels, LEARNERS.items(), strict=True):
+    rng = np.random.default_rng(0)
     batches = (waves.sample(25, 10, 10, rng) for _ in repeat(None))
-    for params, _ in train(partial(query_loss, learner, mse_loss), params, batches, np.linspace(0.01, 0, steps), max_norm=10.0):
+    objective, step_sizes = partial(query_loss, learner, mse_loss), np.linspace(0.01, 0, steps)
+    for params, _ in train(objective, start, batches, step_sizes, max_norm=10.0):
         pass
     print(f"{family:16}{error(learner, start):15.2f}{error(learner, params):8.2f}")
 
-    predict = learner(params, task.support)
-    axes.plot(grid.ravel(), (task.amplitude * np.sin(task.phase + grid)).ravel(), color="black", label="truth")
-    axes.plot(grid.ravel(), predict(grid).numpy().ravel(), color="#0072B2", label="prediction")
-    axes.plot(*map(np.ravel, task.support), "o", color="#D55E00", label="support points")
+    prediction = learner(params, task.support)(grid).numpy()
+    axes.plot(grid.ravel(), wave.ravel(), color="black", label="truth")
+    axes.plot(grid.ravel(), prediction.ravel(), color="tab:blue", label="prediction")
+    axes.plot(*map(np.ravel, task.support), "o", color="tab:orange", label="support points")
     axes.set_title(family)
-figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-
-folder = Path(sys.argv[1] if len(sys.argv) > 1 else "results")
-folder.mkdir(parents=True, exist_ok=True)
-figure.savefig(folder / "three_families.png", dpi=150)
+figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+Path("results").mkdir(exist_ok=True)
+figure.savefig("results/three_families.png", dpi=150)

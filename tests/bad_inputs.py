@@ -974,7 +974,8 @@ TABLE = {
          "support must be a pair of arrays (x, y), and is of type ndarray"),
         ("meta.adapt", "x and y of different tasks",
          "tg.meta.adapt(loss_fn, params, (batch.support[0], batch.support[1][:1]), 0.1)", ValueError,
-         "x and y in support must have first axes of one length, and got (2, 3, 1) and (1, 3, 1)"),
+         "mse_loss compares arrays of one shape, and got predictions (2, 3, 1) and targets (1, 3, 1): broadcasting them would "
+         "compare every point with every other"),
         ("meta.adapt", "something else than a function", "tg.meta.adapt(3, params, batch.support, 0.1)", TypeError,
          "loss_fn must be a function, and is of type int"),
         ("meta.adapt", "a loss that is a plain number",

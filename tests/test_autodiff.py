@@ -73,9 +73,15 @@ def test_grad_changes_nothing():
     assert not tg.grad(y, x)[0].requires_grad
 
 
+def test_a_fork_waits_for_all_its_uses():
+    (x,) = variables(2.0)
+    u = x * x
+    assert tg.grad(u * (3 * u), x)[0].item() == 96, "12 x**3; a walk that goes depth first finds 48"
+
+
 def test_backward_adds_into_the_leaves():
     x, unused = variables(3.0, 1.0)
-    y = x**3
+    y = x * x * x
     y.backward()
     assert x.grad.item() == 27
     y.backward()
@@ -212,3 +218,23 @@ def test_threads_give_the_results_of_one():
     for thread in threads:
         thread.join()
     assert len(results) == 400 and all(np.array_equal(r, results[0]) for r in results)
+
+
+def test_backward_reaches_every_leaf():
+    x, y = variables([1.0, 2.0], 3.0)
+    (x * y).backward(gradient=np.array([1.0, 10.0]))
+    assert (x.grad.data.tolist(), y.grad.item()) == ([3, 30], 1 * 1 + 2 * 10)
+
+
+@pytest.mark.parametrize("dtype, other", [("float32", "float64"), ("float64", "float32")])
+def test_a_gradient_that_is_given_takes_the_type_of_its_output(dtype, other):
+    (x,) = variables([1.0, 2.0], dtype=dtype)
+    for g in (tg.tensor([3.0, 4.0], other), [3, 4]):
+        (by_itself,) = tg.grad(x, x, grad_outputs=[g])
+        assert by_itself.dtype == dtype and by_itself.data.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("narrow, wide", [("float16", "float32"), ("float16", "float64"), ("float32", "float64")])
+def test_a_gradient_has_the_type_of_its_input_whatever_that_met(narrow, wide):
+    (x,), (y,) = variables([1.0], dtype=narrow), variables([2.0], dtype=wide)
+    assert [g.dtype for g in tg.grad(x * y * x, [x, y])] == [narrow, wide]

@@ -91,7 +91,7 @@ class Tensor:
 
     @property
     def data(self):
-        """The value, as a NumPy array that cannot be written to: a graph would not notice the change."""
+        """The value, as a NumPy array that cannot be written to, because a graph would not notice the change."""
         view = np.asarray(self._data).view()
         view.flags.writeable = False
         return view

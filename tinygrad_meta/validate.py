@@ -53,10 +53,15 @@ def generator(rng):
 
 
 def pair(name, value):
-    """``value``, if it is a pair of arrays whose first axes, of tasks or of points, are equally long."""
+    """``value``, if it is a pair."""
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         raise TypeError(f"{name} must be a pair of arrays (x, y), and is {kind(value)}")
-    shapes = [each.shape for each in value if hasattr(each, "shape")]  # where there are inputs at all
+    return value
+
+
+def matching_pair(name, value):
+    """``value``, if it is a pair of arrays whose first axes, of tasks or of points, are equally long."""
+    shapes = [each.shape for each in pair(name, value) if hasattr(each, "shape")]  # where there are inputs at all
     if len({shape[:1] for shape in shapes}) > 1:
         raise ValueError(f"x and y in {name} must have first axes of one length, and got {shapes[0]} and {shapes[1]}")
     return value

@@ -17,7 +17,7 @@ from ..nn import init_mlp, mlp
 from ..ops import concat, expand_dims, matmul, mean, reshape
 from ..tensor import Tensor, as_tensor
 from ..tree import dtype_of, entries, tree_map
-from ..validate import generator, pair, whole
+from ..validate import generator, matching_pair, whole
 from .matching import class_means
 
 
@@ -85,7 +85,7 @@ def hypernetwork(model, params, support):
     (25, 5, 1)
     """
     read, summarize, base, directions = entries(params, "read", "summarize", "base", "directions")
-    pairs = mlp(read, joined(*pair("support", support), size=read[0][0].shape[0]))
+    pairs = mlp(read, joined(*matching_pair("support", support), size=read[0][0].shape[0]))
     code = mlp(summarize, mean(pairs, axis=-2, keepdims=True))  # (..., 1, code_size)
     return partial(model, tree_map(partial(moved, code), base, directions))
 
@@ -155,7 +155,7 @@ def head_hypernetwork(embed, params, support, ways):
     >>> head_hypernetwork(tg.nn.mlp, params, (x, labels), ways=5)(x[:3]).shape
     (3, 5)
     """
-    x, labels = pair("support", support)
+    x, labels = matching_pair("support", support)
     embedding, write = entries(params, "embed", "write")
     means = class_means(embed(embedding, x), labels, ways)
     written = mlp(write, means)  # (..., ways, features + 1)

@@ -25,7 +25,7 @@ from ..autodiff import grad, no_grad
 from ..ops import broadcast_to, identity, mean, stack, sum
 from ..tensor import Tensor, as_tensor
 from ..tree import check_alike, leaves, rebuild, tree_map
-from ..validate import function, kind, number, pair, whole
+from ..validate import function, kind, matching_pair, number, pair, whole
 
 
 def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
@@ -125,7 +125,8 @@ def tasks_of(batch):
     if not hasattr(batch, "support") or not hasattr(batch, "query"):
         raise TypeError("a batch of tasks must have a support and a query, each a pair of arrays (x, y), and this is "
                         f"{kind(batch)}")
-    support, query = (getattr(y, "shape", ()) for _, y in (pair("support", batch.support), pair("query", batch.query)))
+    pairs = matching_pair("support", batch.support), matching_pair("query", batch.query)
+    support, query = (getattr(y, "shape", ()) for _, y in pairs)
     if support[:1] != query[:1] or not support or 0 in support + query:
         raise ValueError("support and query must have the same tasks, as their first axis, and at least one point each, and "
                          f"the shapes of their y are {support} and {query}")

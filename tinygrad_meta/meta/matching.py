@@ -17,7 +17,7 @@ from ..nn import one_hot
 from ..ops import exp, expand_dims, log_softmax, logsumexp, matmul, norm, square, sum, where
 from ..tensor import Tensor, as_tensor
 from ..tree import dtype_of, entries
-from ..validate import number, pair
+from ..validate import matching_pair, number
 
 
 def init_matching(embedding, sharpness=10.0):
@@ -64,7 +64,7 @@ def matching(embed, params, support, ways=None):
     >>> matching(tg.nn.mlp, params, batch.support)(batch.query[0]).shape
     (25, 5, 1)
     """
-    x, y = pair("support", support)
+    x, y = matching_pair("support", support)
     embedding, sharpness = entries(params, "embed", "sharpness")
     points = embed(embedding, x)
     targets = values(y, points) if ways is None else memberships(y, ways, points)
@@ -108,7 +108,7 @@ def prototypes(embed, params, support, ways):
     >>> predict([[3.0]])                    # the means are 1 and 5
     Tensor([[-4. -4.]], dtype=float64)
     """
-    x, labels = pair("support", support)
+    x, labels = matching_pair("support", support)
     means = class_means(embed(params, x), labels, ways)
     return lambda x: -squared_distances(embed(params, x), means)
 

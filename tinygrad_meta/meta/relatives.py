@@ -23,7 +23,7 @@ from ..autodiff import grad, no_grad
 from ..ops import concat, expand_dims, mean, quotient, reshape, square, sum, where
 from ..tensor import Tensor, as_tensor
 from ..tree import check_alike, entries, leaves, rebuild, tree_map
-from ..validate import number, pair, whole
+from ..validate import matching_pair, number, pair, whole
 from .maml import check_shape, copies, descend, leaf, losses_of, maml, tasks_of
 
 # --------------------------------------------------------------------------------------------------------- Meta-SGD
@@ -109,7 +109,7 @@ def anil(body, head, loss, params, support, step_size, steps=1, first_order=Fals
     (25, 10, 1)
     """
     body_params, head_params = entries(params, "body", "head")
-    x, y = pair("support", support)
+    x, y = matching_pair("support", support)
     learner = maml(head, loss, head_params, (body(body_params, x), y), step_size, steps, first_order)
     return lambda x: learner(body(body_params, x))
 
