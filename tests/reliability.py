@@ -1,10 +1,11 @@
 """Nothing silently wrong, nothing lost: ``python -m tests.reliability`` tries hard to find something, and prints what it did.
 
-The test suite makes a few hundred such trials at every change; this command makes them by the ten thousand, in about an hour, and
+The test suite makes a few hundred such trials at every change; this command makes them by the ten thousand, in an hour, and
 ``--quick`` a tenth of that.  The exit code is 1 if anything was wrong.
 """
 
 import argparse
+import faulthandler
 import os
 import sys
 import time
@@ -43,5 +44,6 @@ def main():
 
 
 if __name__ == "__main__":
+    faulthandler.enable()  # should something fall out of Python altogether
     os.environ.setdefault("MPLBACKEND", "Agg")
     sys.exit(main())

@@ -772,3 +772,23 @@ def test_memory_does_not_grow_over_calls_without_the_garbage_collector():
         assert grown < 5_000 and gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_a_compiled_function_inside_another_may_get_constants_beside_what_is_recorded():
+    multiply = tg.compile(lambda x, y: x * y)
+    outer = tg.compile(lambda x: multiply(x, Y))
+    for x in (X, X + 1):
+        assert_same(outer(x), tg.tensor(x * Y))
+
+
+@pytest.mark.parametrize("batch", [(), (1,), (1, 1), (3,), (3, 1), (1, 3), (1, 1, 3)], ids=str)
+def test_products_of_batches(batch):
+    x, y = random(*batch, 2, 4), random(*batch, 4, 3)
+    assert_same(tg.compile(tg.matmul)(x, y), tg.tensor(x @ y))
+    assert_same(tg.compile(lambda x: tg.matmul(x, x.mT))(x), tg.tensor(x @ x.swapaxes(-1, -2)))
+    assert_same(tg.compile(lambda x: tg.matmul(x.mT, x))(x), tg.tensor(x.swapaxes(-1, -2) @ x))
+
+
+def test_a_row_times_a_column_of_every_matrix_of_many_batches():
+    x, y = random(1, 1, 3, 1, 4), random(1, 1, 3, 4, 1)
+    assert_same(tg.compile(tg.matmul)(x, y), tg.tensor(x @ y))

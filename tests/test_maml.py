@@ -13,7 +13,7 @@ from test_autodiff import assert_memory_is_flat
 import tinygrad_meta as tg
 from tinygrad_meta import nn
 from tinygrad_meta.meta import adapt, maml_loss, maml_loss_task_by_task
-from tinygrad_meta.meta.maml import maml, query_loss
+from tinygrad_meta.meta.maml import leaf, maml, query_loss
 from tinygrad_meta.tree import leaves, rebuild
 
 SIZES = [1, 6, 5, 1]
@@ -259,3 +259,70 @@ def test_the_cost_of_an_inner_step_is_constant():
         counts.append(tg.tensor(0.0).order)
     work = np.diff(counts)
     assert work[1] - work[0] == work[2] - work[1]
+
+
+@pytest.mark.parametrize("name", ["adapt", "maml", "maml_loss", "maml_loss_task_by_task"])
+def test_one_step_of_second_order_unless_told_otherwise(name):
+    params, loss_fn = network()
+    f = {
+        "adapt": lambda *options: tg.sum(adapt(loss_fn, params, BATCH.support, ALPHA, *options)[0][0]),
+        "maml": lambda *options: tg.sum(maml(nn.mlp, nn.mse_loss, params, BATCH.support, ALPHA, *options)(BATCH.query[0])),
+        "maml_loss": lambda *options: maml_loss(loss_fn, params, BATCH, ALPHA, *options),
+        "maml_loss_task_by_task": lambda *options: maml_loss_task_by_task(loss_fn, params, BATCH, ALPHA, *options),
+    }[name]
+    default, one_step_of_second_order = (tg.grad(f(*options), leaves(params)[:2]) for options in ((), (1, False)))
+    for a, b in zip(default, one_step_of_second_order, strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+
+
+def test_a_python_number_is_a_parameter_too():
+    adapted = adapt(lambda theta, x, y: tg.mean((theta - y) ** 2, axis=(-2, -1)), 0.0, (None, np.array([[3.0]])), 0.25)
+    assert adapted.item() == 1.5
+
+
+def test_a_batch_has_as_many_tasks_as_targets_whatever_its_inputs_are():
+    y = np.array([[[1.0]], [[3.0]]])
+    batch = BATCH._replace(support=(None, y), query=(None, y))
+    loss = maml_loss(lambda theta, x, y: tg.mean((theta - y) ** 2, axis=(-2, -1)), tg.tensor([[0.0]]), batch, 0.25)
+    assert loss.item() == (0.5**2 + 1.5**2) / 2
+
+
+def test_a_loss_that_averages_over_tasks_of_the_support_set_alone_is_refused_too():
+    params, loss_fn = network()
+
+    def wrong_for_four_points(p, x, y):
+        return tg.mean(loss_fn(p, x, y)) if x.shape[-2] == 4 else loss_fn(p, x, y)
+
+    with pytest.raises(ValueError, match=r"of shape \(3,\), and returned shape \(\)"):
+        maml_loss(wrong_for_four_points, params, BATCH, ALPHA)
+
+
+def test_a_leaf_is_another_tensor():
+    x = tg.tensor(2.0)
+    assert leaf(x).requires_grad and not x.requires_grad
+
+
+
+def test_a_step_size_for_every_entry_of_a_single_task():
+    params, loss_fn = network()
+    support = [a[0] for a in BATCH.support]
+    sizes = [tuple(np.full(p.shape, ALPHA) for p in layer) for layer in params]
+    for a, b in zip(*[leaves(adapt(loss_fn, params, support, alpha)) for alpha in (ALPHA, sizes)], strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_meta_training_in_float32_stays_there(eager):
+    batch = tg.tasks.SineTasks(dtype=np.float32).sample(3, 4, 6, rng=1)
+    objective = partial(maml_loss, network()[1], step_size=ALPHA)
+    start = nn.init_mlp(SIZES, rng=0, dtype=np.float32)
+    for params, _ in tg.meta.train(objective, start, [batch] * 2, [0.01] * 2, eager=eager):
+        assert {p.dtype for p in leaves(params)} == {np.dtype(np.float32)}
+
+
+def test_step_sizes_that_would_stretch_the_parameters_are_refused():
+    params, loss_fn = network()
+    support = [a[0] for a in BATCH.support]
+    sizes = [tuple(np.full((2, *p.shape), ALPHA) for p in layer) for layer in params]
+    with pytest.raises(ValueError, match=r"step_size has an entry of shape \(2, 1, 6\) for parameters of shape \(1, 6\)"):
+        adapt(loss_fn, params, support, sizes)

@@ -175,3 +175,16 @@ def test_first_and_second_derivatives_are_those_of_pytorch(row):
     reference = derivatives(torch.autograd.grad, row.torch(*theirs, **row.attrs), theirs, torch.tensor)
     for t, expected in zip(derivatives(tg.grad, row(*ours), ours, tg.tensor), reference, strict=True):
         np.testing.assert_allclose(t.data, expected.numpy(force=True), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("operands, count", [([np.ones(2)], 1), ([np.ones(2)] * 3, 3)])
+def test_einsum_counts_its_operands(operands, count):
+    with pytest.raises(ValueError, match=f"{count} operands for the 2 terms of 'i,i->'"):
+        tg.einsum("i,i->", *operands)
+
+
+def test_einsum_without_an_output_sorts_the_letters_that_stand_once():
+    x, y = np.arange(32.0).reshape(2, 1, 2, 1, 2, 1, 4), np.arange(8.0).reshape(2, 4)
+    np.testing.assert_array_equal(tg.einsum("hgfedca, ha", x, y).data, np.einsum("hgfedca,ha", x, y))
+    np.testing.assert_array_equal(tg.einsum("hgfedca", x).data, np.einsum("hgfedca", x))
+    np.testing.assert_array_equal(tg.einsum("...ba, ba", x, np.ones((1, 4))).data, x.sum((-1, -2)))

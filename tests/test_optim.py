@@ -70,3 +70,27 @@ def test_the_cosine_starts_at_the_step_size_and_ends_at_zero():
                                [2, 1 + np.sqrt(0.5), 1, 1 - np.sqrt(0.5), 0], atol=1e-15)
     assert cosine_decay(2.0, 1, 4, warmup=3) == 0.5 * cosine_decay(2.0, 1, 4)
     assert cosine_decay(2.0, 3, 4, warmup=3) == cosine_decay(2.0, 3, 4)
+
+
+@pytest.mark.parametrize("options", [{}, {"step_size": 0.1, "betas": (0.5, 0.8), "eps": 0.01}], ids=["the defaults", "others"])
+def test_the_outer_step_is_that_of_adam(options):
+    """Kingma, Ba 2015, Algorithm 1, as it stands there."""
+    alpha, (beta1, beta2), eps = ({"step_size": 0.001, "betas": (0.9, 0.999), "eps": 1e-8} | options).values()
+    theta, optimizer = np.array([1.0, 2.0, 3.0]), tg.optim.Adam(**options)
+    params, m, v = [tg.tensor(theta)], 0, 0
+    for t, g in enumerate(np.array([[1.0, -3.0, 1e-8], [2.0, 0.5, 2e-8], [-1.0, 0.0, 1e-8]]), start=1):
+        params = optimizer.step(params, [g])
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+        theta = theta - alpha * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
+        np.testing.assert_allclose(params[0].data, theta, rtol=0, atol=1e-12 * alpha)
+
+
+def test_gradient_descent_with_momentum():
+    """v = momentum * v + g and x = x - step_size * v, where v starts at 0."""
+    plain, heavy = tg.optim.SGD(), tg.optim.SGD(0.5, momentum=0.25)
+    x, y = [tg.tensor(1.0)], [tg.tensor(1.0)]
+    found = []
+    for g in (1.0, 2.0, 4.0):
+        x, y = plain.step(x, [g]), heavy.step(y, [g])
+        found.append((x[0].item(), y[0].item()))
+    np.testing.assert_allclose(found, [(0.99, 0.5), (0.97, -0.625), (0.93, -2.90625)])

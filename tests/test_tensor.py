@@ -194,3 +194,10 @@ def test_arguments_too_many_or_twice_are_refused(x):
         tg.sin(x, 5)
     with pytest.raises(TypeError, match="axis"):
         tg.sum(x, None, axis=0)
+
+
+def test_an_array_made_from_a_tensor_is_a_copy():
+    x = tg.tensor([1.0, 2.0])
+    for array in (np.asarray(x), np.array(x), x.numpy()):
+        array[0] = 7
+    assert x.data.tolist() == [1, 2]
