@@ -148,14 +148,14 @@ def failure(future):
 
 def average(values, parts):
     """The mean over all tasks of values that are means over the tasks of each part."""
-    tasks = [tasks_of(part) for part in parts]
+    tasks = [count_tasks(part) for part in parts]
     return sum([np.multiply(value, n / sum(tasks), dtype=value.dtype) for value, n in zip(values, tasks, strict=True)])
 
 
 # Batches.  ``None`` may stand where there could be an array of one entry per task.
 
 
-def tasks_of(batch):
+def count_tasks(batch):
     """How many tasks a batch holds."""
     return len(next(a for a in leaves(batch) if a is not None))
 
@@ -172,14 +172,14 @@ def split_batch(batch, most):
         found = f"arrays of the shapes {', '.join(map(str, shapes))}" if shapes else "no arrays"
         raise ValueError("a batch can be split if each of its arrays has the tasks, at least one, as its first axis, "
                          f"and this one has {found}")
-    tasks = tasks_of(batch)
+    tasks = count_tasks(batch)
     ends = np.linspace(0, tasks, min(most, tasks) + 1).round().astype(int)
     return [part(batch, start, end) for start, end in pairwise(ends)]
 
 
 def check_mean(gradient_of, theta, batch):
     """Raise a ValueError if the loss of the first two tasks is not the mean of their losses: parts cannot be put together."""
-    if tasks_of(batch) < 2:
+    if count_tasks(batch) < 2:
         return
     first, second, both = (gradient_of(theta, part(batch, *ends))[0].item() for ends in ((0, 1), (1, 2), (0, 2)))
     if np.isfinite([first, second, both]).all() and abs(both - (first + second) / 2) > 1e-3 * max(abs(first), abs(second)):

@@ -15,7 +15,7 @@ from ..optim import Adam, clip_norm
 from ..tree import as_vector, leaves, rebuild, split
 from ..validate import function, kind, number
 from .maml import leaf
-from .parallel import part, spread, tasks_of
+from .parallel import count_tasks, part, spread
 
 
 class Diverged(ArithmeticError):
@@ -139,7 +139,7 @@ def blame(gradient_of, theta, batch, iteration):
         named = zip(("the loss", "the gradient"), gradient_of(theta, batch), strict=True)
         return next((name for name, value in named if not np.isfinite(value.data).all()), None)
 
-    for i in range(tasks_of(batch)):
+    for i in range(count_tasks(batch)):
         if what := broken(part(batch, i, i + 1)):
             return what, iteration, i
     return broken(batch) or "the step", iteration, None
