@@ -58,7 +58,9 @@ EQUIVALENT = {
     **{("first_gradients", ONES, ONES.replace(", out.dtype", other)): "1 is 1 in any type, and is cast below"
        for other in ("", ", 'float32'", ", 'float64'")},
     ("__array__", "return np.array(self.data, dtype=dtype)", "return np.array(self.data)"): "NumPy converts what it gets",
+    ("the module", "CACHE_SIZE = 16"): "how many programs are remembered",
     ("train", "eager=False", "eager=True"): "the same results, later",
+    ("train", "averages = optimizer.state or [0 * theta, 0 * theta]"): "the first step makes vectors of numbers",
     ("train", RATES, "rates = optimizer.rates(optimizer.steps + 1)"): "recorded anew at every step: the same results, later",
     ("windows", f"{MOVED}.copy()", MOVED): "reshape, one line below, copies it too, but slower",
 }
