@@ -95,7 +95,7 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
 
     newest = max([out.order for out in outputs], default=None)
     with scope("backward", of=newest) if create_graph else no_grad():  # a scope is only a name, for pictures
-        gradients = first_gradients(outputs, grad_outputs)  # by tensor
+        gradients = first_gradients(outputs, grad_outputs)  # tensor -> what has arrived at it so far
         for out in reversed(path):
             g = gradients[out] if out in wanted else gradients.pop(out)  # complete now; freed unless wanted
             for i, x in enumerate(out.inputs):

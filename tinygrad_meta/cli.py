@@ -72,16 +72,20 @@ def parsers():
     """The parser, and the one of the command ``maml``."""
     parser = Parser(
         prog="python -m tinygrad_meta", formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Meta-learning on sine waves, on an autodiff engine small enough to read.",
+        description="Meta-learning on sine waves and characters, on an autodiff engine small enough to read.",
         epilog="""examples:
-  python -m tinygrad_meta                      meta-train on sine waves and compare, in 10 to 20 seconds
+  python -m tinygrad_meta                      meta-train on sine waves and compare, in about 20 seconds
   python -m tinygrad_meta maml --shots 5       the same with 5 points of each new wave to learn from
+  python -m tinygrad_meta maml --paper         the protocol of the MAML paper, in about two minutes
+  python -m tinygrad_meta maml --resume        go on with a training that was stopped
   python -m tinygrad_meta maml --help          all options of the experiment
   python -m tinygrad_meta families --tasks drawn   all families of meta-learning on drawn characters, in two minutes
-  python -m tinygrad_meta omniglot-challenge   one handwritten character of each class: which is which?
+  python -m tinygrad_meta omniglot-challenge --download   one handwritten character of each class: which is which?
   python -m tinygrad_meta graph x1=2 x2=3      the forward and backward pass of F = (x1 + x2)(x2 + 1), or of another F
   python -m tinygrad_meta check                every derivative rule against finite differences
-  python -m tinygrad_meta bench --quick        how long a meta-gradient takes, here and in other libraries""")
+  python -m tinygrad_meta bench --quick        how long a meta-gradient takes, here and in other libraries
+
+To learn how it works, begin with the command graph, and with docs/course/index.md.""")
     commands = parser.add_subparsers(title="commands", required=True,
                                      metavar="{maml,families,omniglot-challenge,graph,check,bench}")
 

@@ -15,6 +15,7 @@ the connection, and the derivative is recorded too.
 Tensor(2.0, dtype=float64)
 """
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import wraps
 
@@ -315,9 +316,9 @@ def pull_back_of(f, args, argnums, caller):
 
 
 def positions_of(argnums, args):
-    positions = argnums if isinstance(argnums, (list, tuple)) else (argnums,)
+    positions = (argnums,) if isinstance(argnums, (int, str)) or not isinstance(argnums, Iterable) else tuple(argnums)
     for i in positions:
-        if not isinstance(i, int) or isinstance(i, bool) or not -len(args) <= i < len(args):
+        if not isinstance(i, (int, np.integer)) or isinstance(i, bool) or not -len(args) <= i < len(args):
             raise ValueError(f"argnums must be places among the {len(args)} arguments, counted from 0, and is {argnums!r}")
     return positions
 

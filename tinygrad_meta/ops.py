@@ -45,12 +45,12 @@ def enter(primitive):
 
 
 def elementwise(*rules):
-    """The same, for an operation that works element by element and broadcasts its inputs."""
+    """Like ``operation``, for one that works element by element and broadcasts its inputs."""
     return operation(*rules, elementwise=True)
 
 
 def any_number_of_inputs(rule):
-    """The same, for an operation of any number of inputs: one rule for all of them, told the position of its input."""
+    """Like ``operation``, for one with any number of inputs: one rule for all of them, told the position of its input."""
 
     class RuleForEach:
         def __getitem__(self, position):

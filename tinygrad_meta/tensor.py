@@ -3,9 +3,9 @@
 Read this file first, then ``ops.py`` (what the operations and their derivatives are), then ``autodiff.py`` (the chain
 rule).  Together they are the whole of backpropagation.
 
-When ``v3 = v1 * v2`` is computed, the result keeps three things beside its value: the operation (``multiply``), its
-inputs (``v1`` and ``v2``) and its attributes (none here; a sum would keep its ``axis``).  Nothing else is needed to walk
-back from a result to everything it depends on, and that walk is all that a derivative takes:
+When ``v3 = v1 * v2`` is computed, the result keeps four things beside its value: the operation (``multiply``), its inputs
+(``v1`` and ``v2``), its attributes (none here; a sum would keep its ``axis``) and a running number, its ``order``.  Nothing
+else is needed to walk back from a result to everything it depends on, and that walk is all that a derivative takes:
 
 >>> import tinygrad_meta as tg
 >>> v1 = tg.tensor(5.0, requires_grad=True, name="v1")

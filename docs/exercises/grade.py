@@ -406,7 +406,12 @@ def inner_step(answer):
     is_maml, is_first_order = step_and_meta_gradient(answer)
     require(not is_first_order, "the values are right, and the meta-gradient is that of first-order MAML: the inner gradient "
                                 "is a constant. It has to be recorded (create_graph=True)")
-    require(is_maml, "the values are right, but the derivative of the query loss by the old parameters is not")
+    require(is_maml, "the values are right, but the derivative of the query loss by the old parameters is not: it goes two ways, "
+                     "through the old parameter itself (no detach() there) and through the gradient")
+    params, loss_fn, support, _ = quadratic_task()
+    call(answer, loss_fn, params, support, 0.3)
+    require(all(p.grad is None for p in params), "backward() leaves gradients in .grad, and the next step would add to them: use "
+                                                 "tg.grad")
 
 
 @check(13)
@@ -469,9 +474,10 @@ def attention(answer):
 
 
 def main():
+    unknown = [argument for argument in sys.argv[1:] if not argument.isdecimal() or int(argument) not in FILES]
+    if unknown:
+        return f"there is no exercise {unknown[0]}: they are numbered from 1 to {len(FILES)}"
     numbers = [int(argument) for argument in sys.argv[1:]] or list(FILES)
-    if unknown := set(numbers) - set(FILES):
-        return f"there is no exercise {min(unknown)}: they are numbered from 1 to {len(FILES)}"
     complaints = {number: complaint(number) for number in numbers}
     for number, wrong in complaints.items():
         print(verdict(number, wrong))
