@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
+from numpy.exceptions import AxisError
 
 from tinygrad_meta import AnomalyError
 
@@ -111,9 +112,9 @@ TABLE = {
          "reshape(shape=(2, 2)) of shape (3,): cannot reshape array of size 3 into shape (2,2)"),
         ("Tensor.transpose", "more axes than there are", "x.transpose(0, 1)", ValueError,
          "permute_dims(axes=(0, 1)) of shape (3,): axes don't match array"),
-        ("Tensor.transpose", "an axis that does not exist", "w.transpose(0, 5)", IndexError,
+        ("Tensor.transpose", "an axis that does not exist", "w.transpose(0, 5)", AxisError,
          "permute_dims(axes=(0, 5)) of shape (2, 3): axis 5 is out of bounds for array of dimension 2"),
-        ("Tensor.mT", "a single axis", "x.mT", ValueError,
+        ("Tensor.mT", "a single axis", "x.mT", AxisError,
          "swapaxes(-1, -2) of shape (3,): axis2: axis -2 is out of bounds for array of dimension 1"),
         ("Tensor", "a NumPy function without a rule", "np.cumsum(x)", TypeError,
          ("numpy.cumsum has no derivative rule here: use an operation of tinygrad_meta, or .numpy() where no derivative is "
@@ -202,15 +203,15 @@ TABLE = {
          "permute_dims(axes=(0, 0)) of shape (2, 3): repeated axis in transpose"),
         ("permute_dims", "too few axes", "tg.permute_dims(w, (0,))", ValueError,
          "permute_dims(axes=(0,)) of shape (2, 3): axes don't match array"),
-        ("permute_dims", "an axis that does not exist", "tg.permute_dims(w, (0, 2))", IndexError,
+        ("permute_dims", "an axis that does not exist", "tg.permute_dims(w, (0, 2))", AxisError,
          "permute_dims(axes=(0, 2)) of shape (2, 3): axis 2 is out of bounds for array of dimension 2"),
         ("permute_dims", "axes that are text", 'tg.permute_dims(w, "ij")', TypeError,
          "permute_dims(axes='ij') of shape (2, 3): 'str' object cannot be interpreted as an integer"),
-        ("swapaxes", "an axis that does not exist", "tg.swapaxes(w, 0, 2)", ValueError,
+        ("swapaxes", "an axis that does not exist", "tg.swapaxes(w, 0, 2)", AxisError,
          "swapaxes(0, 2) of shape (2, 3): axis2: axis 2 is out of bounds for array of dimension 2"),
         ("swapaxes", "an axis that is nothing", "tg.swapaxes(w, None, 0)", TypeError,
          "swapaxes(None, 0) of shape (2, 3): 'NoneType' object cannot be interpreted as an integer"),
-        ("expand_dims", "an axis that does not exist", "tg.expand_dims(x, 5)", ValueError,
+        ("expand_dims", "an axis that does not exist", "tg.expand_dims(x, 5)", AxisError,
          "expand_dims(5) of shape (3,): axis 5 is out of bounds for array of dimension 2"),
         ("expand_dims", "an axis twice", "tg.expand_dims(x, (0, 0))", ValueError,
          "expand_dims((0, 0)) of shape (3,): repeated axis"),
@@ -218,7 +219,7 @@ TABLE = {
          "expand_dims('first') of shape (3,): 'str' object cannot be interpreted as an integer"),
         ("squeeze", "an axis of another length", "tg.squeeze(x, 0)", ValueError,
          "squeeze(0) of shape (3,): cannot select an axis to squeeze out which has size not equal to one"),
-        ("squeeze", "an axis that does not exist", "tg.squeeze(x, 5)", ValueError,
+        ("squeeze", "an axis that does not exist", "tg.squeeze(x, 5)", AxisError,
          "squeeze(5) of shape (3,): axis 5 is out of bounds for array of dimension 1"),
         ("getitem", "an index that is too large", "tg.getitem(x, 5)", IndexError,
          "getitem(index=5) of shape (3,): index 5 is out of bounds for axis 0 with size 3"),
@@ -243,8 +244,8 @@ TABLE = {
          "what is joined must be a list or tuple of tensors, and is of type NoneType"),
         ("concat stack", "no tensors", "tg.NAME([])", ValueError,
          "there is nothing to join: the list of tensors is empty"),
-        ("concat stack", "one tensor instead of a list", "tg.NAME(x)", TypeError,
-         "what is joined must be a list or tuple of tensors, and is of type Tensor"),
+        ("concat stack", "a number instead of a list", "tg.NAME(3.0)", TypeError,
+         "what is joined must be a list or tuple of tensors, and is of type float"),
         ("concat stack", "text among the tensors", 'tg.NAME([x, "abc"])', TypeError, TEXT),
         ("concat", "different numbers of axes", "tg.concat([x, w])", ValueError,
          ("join(axis=0) of shapes (3,) and (2, 3): all the input arrays must have same number of dimensions, but the array "
@@ -252,9 +253,9 @@ TABLE = {
         ("stack", "different numbers of axes", "tg.stack([x, w])", ValueError,
          ("join(axis=0) of shapes (1, 3) and (1, 2, 3): all the input arrays must have same number of dimensions, but the "
           "array at index 0 has 2 dimension(s) and the array at index 1 has 3 dimension(s)")),
-        ("concat", "an axis that does not exist", "tg.concat([x, x], axis=5)", IndexError,
+        ("concat", "an axis that does not exist", "tg.concat([x, x], axis=5)", AxisError,
          "join(axis=5) of shapes (3,) and (3,): axis 5 is out of bounds for array of dimension 1"),
-        ("stack", "an axis that does not exist", "tg.stack([x, x], axis=5)", ValueError,
+        ("stack", "an axis that does not exist", "tg.stack([x, x], axis=5)", AxisError,
          "expand_dims(5) of shape (3,): axis 5 is out of bounds for array of dimension 2"),
         ("concat", "an axis that is text", 'tg.concat([x, x], axis="rows")', TypeError,
          "join(axis='rows') of shapes (3,) and (3,): 'str' object cannot be interpreted as an integer"),
@@ -265,13 +266,13 @@ TABLE = {
         ("concat", "shapes that do not fit", "tg.concat([w, w.T])", ValueError,
          ("join(axis=0) of shapes (2, 3) and (3, 2): all the input array dimensions except for the concatenation axis must "
           "match exactly, but along dimension 1, the array at index 0 has size 3 and the array at index 1 has size 2")),
-        ("sum norm max min argmax argmin logsumexp log_softmax", "an axis that does not exist", "tg.NAME(w, 5)", IndexError,
+        ("sum norm max min argmax argmin logsumexp log_softmax", "an axis that does not exist", "tg.NAME(w, 5)", AxisError,
          "NAME(axis=5) of shape (2, 3): axis 5 is out of bounds for array of dimension 2"),
-        ("mean", "an axis that does not exist", "tg.mean(w, 5)", IndexError,
+        ("mean", "an axis that does not exist", "tg.mean(w, 5)", AxisError,
          "sum(axis=5, keepdims=False) of shape (2, 3): axis 5 is out of bounds for array of dimension 2"),
-        ("var std", "an axis that does not exist", "tg.NAME(w, 5)", IndexError,
+        ("var std", "an axis that does not exist", "tg.NAME(w, 5)", AxisError,
          "sum(axis=5, keepdims=True) of shape (2, 3): axis 5 is out of bounds for array of dimension 2"),
-        ("softmax", "an axis that does not exist", "tg.softmax(w, 5)", IndexError,
+        ("softmax", "an axis that does not exist", "tg.softmax(w, 5)", AxisError,
          "log_softmax(axis=5) of shape (2, 3): axis 5 is out of bounds for array of dimension 2"),
         ("sum norm max min argmax argmin logsumexp log_softmax", "an axis that is text", 'tg.NAME(w, "rows")', TypeError,
          "NAME(axis='rows') of shape (2, 3): 'str' object cannot be interpreted as an integer"),
@@ -304,10 +305,8 @@ TABLE = {
          "NAME of shape (0,): attempt to get NAME of an empty sequence"),
         ("softmax", "no entries", "tg.softmax(tg.tensor([]))", ValueError,
          "log_softmax(axis=-1) of shape (0,): zero-size array to reduction operation maximum which has no identity"),
-        ("var std", "a negative ddof", "tg.NAME(w, 0, -1)", ValueError,
-         "ddof must be a whole number, at least 0, and is -1"),
-        ("var std", "a ddof that is not whole", "tg.NAME(w, 0, 0.5)", ValueError,
-         "ddof must be a whole number, at least 0, and is 0.5"),
+        ("var std", "a ddof that is text", 'tg.NAME(w, 0, "one")', ValueError,
+         "ddof must be a finite number, and is 'one'"),
         ("matmul", "shapes that do not fit", "tg.matmul(w, w)", ValueError,
          ("product of shapes (2, 3) and (2, 3): a matrix product takes shapes (..., n, k) and (..., k, m), with axes ... "
           "that can be broadcast, and got (2, 3) and (2, 3)")),
@@ -660,7 +659,7 @@ TABLE = {
          "tg.nn.convolution(np.ones((3, 2, 8, 8, 1)), np.ones((2, 9, 4)), np.ones((1, 4)))", ValueError,
          ("convolve(stride=1) of shapes (3, 2, 8, 8, 1) and (2, 9, 4): shape mismatch: objects cannot be broadcast to a "
           "single shape.  Mismatch is between arg 0 with shape (3,) and arg 1 with shape (2,).")),
-        ("nn.layer_norm", "an axis that does not exist", "tg.nn.layer_norm(x, axis=3)", IndexError,
+        ("nn.layer_norm", "an axis that does not exist", "tg.nn.layer_norm(x, axis=3)", AxisError,
          "sum(axis=3, keepdims=True) of shape (3,): axis 3 is out of bounds for array of dimension 1"),
         ("nn.layer_norm", "a negative epsilon", "tg.nn.layer_norm(x, epsilon=-1)", ValueError,
          "epsilon must be a finite number, at least 0, and is -1"),
@@ -1004,8 +1003,8 @@ TABLE = {
          ("support and query must have the same tasks, as their first axis, and at least one point each, and the shapes of "
           "their y are (2, 3, 1) and (1, 3, 1)")),
         ("meta.maml_loss meta.maml_loss_task_by_task meta.evaluate", "x and y of different tasks",
-         "tg.NAME(loss_fn, params, batch._replace(query=(batch.query[0][:1], batch.query[1])), 0.1)", ValueError,
-         "x and y in query must have first axes of one length, and got (1, 3, 1) and (2, 3, 1)"),
+         "tg.NAME(loss_fn, params, batch._replace(query=(batch.query[0][[0, 1, 1]], batch.query[1])), 0.1)", ValueError,
+         "x and y in query must have first axes of one length, and got (3, 3, 1) and (2, 3, 1)"),
         ("meta.maml_loss meta.maml_loss_task_by_task meta.evaluate", "no query points",
          "tg.NAME(loss_fn, params, tg.tasks.SineTasks().sample(2, 3, 0, rng=0), 0.1)", ValueError,
          ("support and query must have the same tasks, as their first axis, and at least one point each, and the shapes of "
@@ -1223,7 +1222,7 @@ TABLE = {
          "tg.meta.prototypes(embed, None, (points, classes * 1.0), 2)", ValueError,
          "labels are integers from 0 to 1, and these are float64 of shape (4,)"),
         ("meta.prototypes", "too few labels", "tg.meta.prototypes(embed, None, (points, classes[:2]), 2)", ValueError,
-         "x and y in support must have first axes of one length, and got (4, 2) and (2,)"),
+         "each support point has a label and a row of features, and got labels of shape (2,) for features of shape (4, 2)"),
         ("meta.prototypes", "x without y", "tg.meta.prototypes(embed, None, points, 2)", TypeError,
          "support must be a pair of arrays (x, y), and is of type ndarray"),
         ("meta.prototypes", "queries of another size",

@@ -444,7 +444,7 @@ def all_checks():
 INTRODUCTION = f"""\
 # A gallery of bugs
 
-{len(BUGS)} mistakes that people make in backpropagation and in MAML. Most of them raise no error. Each was planted into a copy
+Mistakes that people make in backpropagation and in MAML. Most of them raise no error. Each was planted into a copy
 of this package by changing the lines shown. A short program was then run without the bug and with it, and the test that is named
 was run on both: it passes on the one and fails on the other. `tests/bugs.py` holds the list, `python -m tests.bugs` wrote this
 page, and `tests/test_bugs.py` keeps it true.

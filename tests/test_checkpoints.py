@@ -5,6 +5,7 @@ killed costs a fraction of a second.
 """
 
 import io
+import itertools
 import json
 import os
 import pickle
@@ -160,21 +161,23 @@ def kill_and_resume(server, folder, deaths, expected):
     return died, "" if outcome(folder) == expected else f"other results after {deaths}"
 
 
-def random_deaths(rng, n):
-    """Half at random moments, half at the calls that write a checkpoint, in random order."""
-    kinds = [(rng.uniform(0, 0.8), None) if i % 2 else (None, (*FAULTS[i // 2 % len(FAULTS)], rng.randrange(1, 9)))
+def random_deaths(rng, n, seconds):
+    """Half at random moments of so many seconds, half at the calls that write a checkpoint, in random order."""
+    kinds = [(rng.uniform(0, seconds), None) if i % 2 else (None, (*FAULTS[i // 2 % len(FAULTS)], rng.randrange(1, 9)))
              for i in range(n)]
     return rng.sample(kinds, n)
 
 
 def killed(server, folder, n, rng, progress=lambda n: None):
-    """Kill runs n times: how often, and what went wrong."""
-    done, complaints = 0, []
+    """Kill runs n times, each until it has had its ten deaths or is done: how often, and what went wrong."""
+    done, complaints, start = 0, [], time.perf_counter()
     assert server.run([*RUN, "--output", folder / "finished"]) == 0
-    expected = outcome(folder / "finished")
-    while done < n:
-        run = folder / f"after {done} deaths"
-        died, complaint = kill_and_resume(server, run, random_deaths(rng, min(10, n - done)), expected)
+    seconds, expected = time.perf_counter() - start, outcome(folder / "finished")
+    for run in itertools.count():
+        if done >= n:
+            break
+        deaths = random_deaths(rng, min(10, n - done), seconds / 3)
+        died, complaint = kill_and_resume(server, folder / f"run {run}", deaths, expected)
         complaints += [complaint] * bool(complaint)
         done += died
         progress(died)
@@ -195,9 +198,9 @@ def finished(server, tmp_path_factory):
     return folder
 
 
-def test_runs_killed_at_random_moments_and_in_the_middle_of_writing_end_as_if_nothing_had_happened(server, finished, tmp_path):
-    died, complaint = kill_and_resume(server, tmp_path, random_deaths(random.Random(0), 9), outcome(finished))
-    assert died >= 7 and not complaint
+def test_runs_killed_at_random_moments_and_in_the_middle_of_writing_end_as_if_nothing_had_happened(server, tmp_path):
+    died, complaints = killed(server, tmp_path, 9, random.Random(0))
+    assert died == 9 and not complaints
 
 
 def test_ctrl_c_reports_and_the_run_goes_on_to_the_same_results(server, finished, tmp_path):

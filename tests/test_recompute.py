@@ -136,3 +136,25 @@ def test_memory_grows_by_the_parameters_of_a_step_and_not_by_its_activations():
 
     growth = [peak(step, 12) - peak(step, 2) for step in (inner_step, tg.func.checkpoint(inner_step))]
     assert growth[1] < growth[0] / 4
+
+
+def test_it_is_called_like_the_function():
+    x = variable(3.0)
+    scaled = tg.func.checkpoint(lambda x, factor=1.0, *, shift: [x * factor + shift, shift, "a word", np.arange(2)])
+    y, shift, word, counts = scaled(x, factor=2.0, shift=1.0)
+    assert (y.item(), shift, word, counts.tolist()) == (7, 1.0, "a word", [0, 1])
+    assert tg.grad(y, x)[0].item() == 2
+
+
+def test_a_compiled_function_may_capture_what_is_checkpointed():
+    w = variable([1.0, 2.0])
+    compiled = tg.compile(lambda x: tg.grad(tg.sum(tg.func.checkpoint(tg.sin)(w) * x), w)[0])
+    for x in ([1.0, 1.0], [3.0, -1.0]):
+        np.testing.assert_allclose(compiled(np.array(x)).data, np.cos(w.data) * x, rtol=1e-15)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_anomaly_inside_keeps_its_own_error():
+    x = variable([0.0, 1.0])
+    with pytest.raises(tg.AnomalyError, match="^the derivative rule of sqrt for its input 0 made inf"), tg.detect_anomaly():
+        tg.grad(tg.func.checkpoint(lambda x: tg.sqrt(x))(x).sum(), x)

@@ -201,3 +201,22 @@ def test_an_array_made_from_a_tensor_is_a_copy():
     for array in (np.asarray(x), np.array(x), x.numpy()):
         array[0] = 7
     assert x.data.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("call", [lambda x: tg.sum(x, axis=5), lambda x: tg.swapaxes(x, 0, 5), lambda x: tg.softmax(x, axis=5)])
+def test_an_axis_that_does_not_exist_is_the_error_that_numpy_raises(call):
+    with pytest.raises(np.exceptions.AxisError, match="axis 5 is out of bounds"):
+        call(tg.tensor([1.0]))
+
+
+@pytest.mark.parametrize("call, expected", [
+    (lambda: tg.concat(tg.tensor([[1.0], [2.0]])).data.tolist(), [1, 2]),
+    (lambda: tg.stack({"a": tg.tensor(1.0), "b": tg.tensor(2.0)}.values()).data.tolist(), [1, 2]),
+    (lambda: len(tg.nn.init_mlp(np.array([1, 4, 1]), rng=0)), 2),
+    (lambda: tg.optim.SGD(np.array(0.1)).step_size, 0.1),
+    (lambda: tg.var(tg.tensor([1.0, 3.0]), ddof=0.5).item(), 2 / 1.5),
+    (lambda: len(tg.func.grad(lambda x, y: x * y, argnums=range(2))(2.0, 3.0)), 2),
+    (lambda: tg.func.grad(lambda x, y: x * y, argnums=np.int64(1))(2.0, 3.0).item(), 2),
+])
+def test_arguments_of_related_types_are_taken(call, expected):
+    assert call() == expected

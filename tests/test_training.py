@@ -202,3 +202,13 @@ def test_the_confidence_interval_covers_the_true_mean_95_times_in_100():
 def test_parameters_rebuilt_after_training_have_the_structure_of_the_start():
     *_, (params, _) = meta.train(lambda p, batch: maml(p["net"], batch), {"net": init()}, [sample()], [0.1])
     assert rebuild(params, range(6)) == {"net": [(0, 1), (2, 3), (4, 5)]}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_any_object_with_a_support_and_a_query_is_a_batch():
+    class Batch:
+        support, query = sample().support, spoiled(sample(), 1).query
+
+    with pytest.raises(meta.Diverged, match="^the loss of iteration 1 is not finite: ") as caught:
+        list(meta.train(maml, init(), [Batch()], [0.1], eager=True))
+    assert caught.value.task is None

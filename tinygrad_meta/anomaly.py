@@ -5,6 +5,7 @@ find.  Inside ``detect_anomaly()`` every result is looked at as soon as it is ma
 """
 
 import linecache
+import os
 import sys
 import threading
 import weakref
@@ -14,7 +15,7 @@ import numpy as np
 
 from .tensor import detectors
 
-PACKAGE = str(Path(__file__).parent)
+PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 class AnomalyError(ArithmeticError):
@@ -64,8 +65,8 @@ class detect_anomaly:
             for i, x in enumerate(inputs):
                 if np.isnan(x._data).any():
                     name = f" ({x.name})" if x.name else ""
-                    raise AnomalyError(f"{op.name} was given nan as its input {i}{name}, which was there before "
-                                       f"detect_anomaly() began to look. It was called {line}")
+                    raise AnomalyError(f"{op.name} was given nan as its input {i}{name}, which no operation made "
+                                       f"while detect_anomaly() was looking. It was called {line}")
             raise AnomalyError(f"{op.name} made {found}, {line}")
         self.lines[out.order] = line, weakref.ref(out, lambda _, lines=self.lines, order=out.order: lines.pop(order, None))
 

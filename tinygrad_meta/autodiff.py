@@ -23,6 +23,7 @@ from operator import attrgetter
 
 import numpy as np
 
+from .anomaly import AnomalyError
 from .ops import cast, sum_to
 from .tensor import Tensor, as_tensor, creation_number, detectors, recording, require_floating
 
@@ -143,6 +144,8 @@ def apply_rule(out, i, x, g):
         expected = out._data.shape if op.elementwise else shape
         if contribution._data.shape != expected:
             raise ValueError(f"it returned shape {contribution.shape} where {expected} was due")
+    except AnomalyError:
+        raise  # which has its own story to tell
     except Exception as error:
         raise RuntimeError(f"the derivative rule of {op.name} for its input {i} failed (inputs of shape "
                            f"{', '.join([str(y.shape) for y in out.inputs])}, result {out.shape}): {error}") from error

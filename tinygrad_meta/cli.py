@@ -30,7 +30,7 @@ PAPER = {"iterations": 70_000, "meta_step_size": 0.001, "schedule": "constant"} 
 
 def main(argv=None):
     """Run a command given as a list of words; without one, as typed by the user."""
-    argv = sys.argv[1:] if argv is None else argv
+    typed, argv = argv is None, sys.argv[1:] if argv is None else argv
     if not argv or argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
         argv = ["maml", *argv]
     parser, maml_parser = parsers()
@@ -38,6 +38,8 @@ def main(argv=None):
     if getattr(args, "paper", False):
         maml_parser.set_defaults(**PAPER)
         args = parser.parse_args(argv)
+    if typed and args.run in (run_maml, run_families, run_challenge):
+        bench.restart_on_one_thread()
     try:
         sys.exit(args.run(args))
     except KeyboardInterrupt:
@@ -242,7 +244,6 @@ def output_file(text):
 @np.errstate(over="ignore", invalid="ignore")  # what diverges gets a sentence
 def run_maml(args):
     """Meta-train and report.  The exit code is 2 if that cannot be begun, and 1 if it has to be given up."""
-    bench.restart_on_one_thread()
     from .meta import Diverged
     from .meta.experiment import Experiment
     from .meta.parallel import open_executor
@@ -344,7 +345,6 @@ def cell(mean, interval):
 @np.errstate(over="ignore", invalid="ignore")
 def run_families(args):
     """Train and test every method, print the table, save numbers and pictures.  The exit code is as for ``run_maml``."""
-    bench.restart_on_one_thread()
     args.seconds = args.seconds or SECONDS[args.tasks]
     args.shots = args.shots or (10 if args.tasks == "sine" else 1)
     args.output = args.output or output_folder(f"results/families-{args.tasks}")
@@ -545,10 +545,9 @@ def family_pictures(args, problem, trained):
 
 def run_challenge(args):
     """Train, take the test, print the errors, save the picture and the numbers; the exit code is 2 without data."""
-    bench.restart_on_one_thread()
     from tqdm import tqdm
 
-    from .meta import challenge, plots
+    from .meta import Diverged, challenge, plots
     from .meta.parallel import part
     from .tasks.omniglot import load_runs
 
@@ -569,6 +568,8 @@ def run_challenge(args):
                 bar.update(min(done, bar.total) - bar.n)
         except KeyboardInterrupt:
             print(f"Stopped after {steps:,} steps; this is the report on those.")
+        except Diverged as error:
+            return complain("omniglot-challenge", error, 1)
     if params is None:
         return complain("omniglot-challenge", "stopped before the first step of training")
     training = time.perf_counter() - start

@@ -182,7 +182,8 @@ def checkpoint(f):
     Returns
     -------
     function
-        To be called like ``f``.  Its results count as depending on every argument that any of them depends on.
+        To be called like ``f``, and does nothing else than ``f`` where no argument requires a gradient.  Each result that
+        depends on one counts as depending on all that any of them depends on.
 
     Examples
     --------
@@ -199,41 +200,54 @@ def checkpoint(f):
     function("what is recomputed", f)
 
     @wraps(f)
-    def recomputing(*args):
-        given = leaves(args)
+    def recomputing(*args, **options):
+        given = leaves((args, options))
         varying = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
         if not varying or not recording.get():
-            return f(*args)
+            return f(*args, **options)
+
+        def call(new_leaves):
+            args_, options_ = rebuild((args, options), new_leaves)
+            return f(*args_, **options_)
+
         started, trial = next(creation_number), list(given)
         with autodiff.no_grad():
             for i in varying:
                 trial[i] = identity(given[i])
         arguments = [trial[i] for i in varying]
         require_grad(arguments, True)
-        out = tree_map(as_tensor, f(*rebuild(args, trial)))
+        out = call(trial)
         outputs = leaves(out)
-        if any([type(x) is not Tensor for x in outputs]):  # a function is being recorded, and its program decides what to keep
-            return f(*args)
-        check_nothing_captured(outputs, started, arguments)
-        _, connected = autodiff.between(outputs, arguments)
+        if any([isinstance(x, Tensor) and type(x) is not Tensor for x in outputs]):  # a function is being recorded, and its program decides what to keep
+            return f(*args, **options)
+        tensors = [x for x in outputs if isinstance(x, Tensor)]
+        check_nothing_captured(tensors, started, arguments)
+        _, connected = autodiff.between(tensors, arguments)
         varying = [i for i in varying if trial[i] in connected]
-        inputs = [given[i] for i in varying]
+        depending = [i for i, x in enumerate(outputs) if isinstance(x, Tensor) and x in connected]  # others are constants
+        inputs, dependent = [given[i] for i in varying], [outputs[i] for i in depending]
         if not inputs:
-            return f(*args)
-        check_one_dtype([*inputs, *outputs])
+            return f(*args, **options)
+        check_one_dtype([*inputs, *dependent])
 
         def of_vector(vector):
-            replaced = list(given)
-            for i, part in zip(varying, split(vector, inputs), strict=True):
-                replaced[i] = part
-            return as_vector([as_tensor(x) for x in leaves(f(*rebuild(args, replaced)))])
+            found = leaves(call(replaced(given, varying, split(vector, inputs))))
+            return as_vector([found[i] for i in depending])
 
         with autodiff.no_grad():
-            value = as_vector(outputs)._data
+            value = as_vector(dependent)._data
         vector = result(value, True, RECOMPUTED, (as_vector(inputs),), {"f": of_vector})
-        return rebuild(out, split(vector, outputs))
+        return rebuild(out, replaced(outputs, depending, split(vector, dependent)))
 
     return recomputing
+
+
+def replaced(values, positions, new):
+    """A list with other values at some positions."""
+    values = list(values)
+    for i, value in zip(positions, new, strict=True):
+        values[i] = value
+    return values
 
 
 def recomputed(x, f):
@@ -248,7 +262,8 @@ def gradient_of_recomputed(g, out, x, f):
         _, pull_back, _ = pull_back_of(f, (both[out.size :],), 0, None)
         return pull_back(both[: out.size])
 
-    return recompute(concat([g, x]), f=gradient)
+    both = concat([g, x])
+    return recompute(both, f=gradient) if type(both) is Tensor else gradient(both)
 
 
 RECOMPUTED = Primitive(recomputed, [gradient_of_recomputed])
@@ -306,7 +321,7 @@ def pull_back_of(f, args, argnums, caller):
             gradients = [connect(g, inputs) for g in gradients]
         require_grad(leaves_of_ours, False)
         parts = rebuild([fresh[i] for i in positions], gradients)
-        return parts[0] if isinstance(argnums, int) else tuple(parts)
+        return tuple(parts) if isinstance(argnums, Iterable) else parts[0]
 
     def release(result):
         with nullcontext() if nested else autodiff.no_grad():
@@ -316,7 +331,7 @@ def pull_back_of(f, args, argnums, caller):
 
 
 def positions_of(argnums, args):
-    positions = (argnums,) if isinstance(argnums, (int, str)) or not isinstance(argnums, Iterable) else tuple(argnums)
+    positions = tuple(argnums) if isinstance(argnums, Iterable) else (argnums,)
     for i in positions:
         if not isinstance(i, (int, np.integer)) or isinstance(i, bool) or not -len(args) <= i < len(args):
             raise ValueError(f"argnums must be places among the {len(args)} arguments, counted from 0, and is {argnums!r}")

@@ -19,7 +19,7 @@ from . import ops
 from .convolution import convolve
 from .ops import equal, expand_dims, log_softmax, matmul, mean, sum, where
 from .tensor import Tensor, as_tensor, tensor
-from .validate import floating, generator, kind, number, whole
+from .validate import floating, generator, kind, listed, number, whole
 
 # ----------------------------------------------------------------------------------------------------- initialisers
 # Each draws an array of the given shape, whose last two axes are (inputs, outputs).
@@ -98,8 +98,9 @@ def init_layers(shapes, rng, initializer, dtype):
 
 
 def check_sizes(sizes):
-    counts = isinstance(sizes, (list, tuple)) and all([type(n) is not bool and isinstance(n, (int, np.integer)) for n in sizes])
-    if not counts or len(sizes) < 2 or min(sizes) < 1:
+    several = listed(sizes)
+    counts = isinstance(several, (list, tuple)) and all([type(n) is not bool and isinstance(n, (int, np.integer)) for n in several])
+    if not counts or len(several) < 2 or min(several) < 1:
         raise ValueError("a network needs a list of at least an input and an output size, each a whole number, 1 or more, and "
                          f"got {sizes!r}")
 
@@ -118,6 +119,7 @@ def mlp(params, x, activation="relu"):
 
 
 def check_layers(params):
+    params = listed(params)
     if not isinstance(params, (list, tuple)) or not params:
         raise ValueError("the parameters of a network must be a list with one (weight, bias) for each layer, and are "
                          f"{kind(params)}")

@@ -28,7 +28,7 @@ from string import ascii_letters
 import numpy as np
 
 from .tensor import NUMPY_FUNCTIONS, Primitive, Tensor, as_tensor, call_with_any, call_with_one, call_with_two
-from .validate import kind, whole
+from .validate import kind, listed, number, whole
 
 OPERATIONS = {}  # name -> primitive: the whole table
 
@@ -400,7 +400,7 @@ def shape_after(function, x, *axes):
     try:
         return function(np.empty(x.shape, bool), *axes).shape
     except (TypeError, ValueError) as error:
-        complaint = TypeError if isinstance(error, TypeError) else ValueError
+        complaint = next(kind for kind in (np.exceptions.AxisError, TypeError, ValueError) if isinstance(error, kind))
         raise complaint(f"{function.__name__}({', '.join(map(repr, axes))}) of shape {x.shape}: {error}") from error
 
 
@@ -450,22 +450,24 @@ def part(i, arrays, axis):
 
 def concat(arrays, axis=0):
     """Join along an axis that the arrays already have; with ``axis=None``, flatten them first."""
-    check_several(arrays)
+    arrays = check_several(arrays)
     if axis is None:
         arrays, axis = [reshape(x, -1) for x in arrays], 0
     return join(*arrays, axis=axis)
 
 
 def check_several(arrays):
-    if not isinstance(arrays, (list, tuple)):
+    several = listed(arrays)
+    if not isinstance(several, (list, tuple)):
         raise TypeError(f"what is joined must be a list or tuple of tensors, and is {kind(arrays)}")
-    if not arrays:
+    if not several:
         raise ValueError("there is nothing to join: the list of tensors is empty")
+    return several
 
 
 def stack(arrays, axis=0):
     """Join along a new axis."""
-    check_several(arrays)
+    arrays = check_several(arrays)
     typed = next((x for x in arrays if hasattr(x, "dtype")), None)
     return join(*[expand_dims(as_tensor(x, beside=typed), axis) for x in arrays], axis=axis)
 
@@ -566,14 +568,14 @@ def var(x, axis=None, ddof=0, keepdims=False):
     """The variance over ``axis``: squared distances from the mean, added up and divided by their number less ``ddof``."""
     distance = x - mean(x, axis, keepdims=True)
     total = sum(square(distance), axis, keepdims)
-    return total * one_over(distance.size, total.size, whole("ddof", ddof))
+    return total * one_over(distance.size, total.size, number("ddof", ddof))
 
 
 def std(x, axis=None, ddof=0, keepdims=False):
     """The standard deviation over ``axis``; where all entries are equal, its gradient is 0."""
     distance = x - mean(x, axis, keepdims=True)
     total = norm(distance, axis, keepdims)
-    return total * one_over(distance.size, total.size, whole("ddof", ddof)) ** 0.5
+    return total * one_over(distance.size, total.size, number("ddof", ddof)) ** 0.5
 
 
 def one_over(size, size_after, ddof=0):

@@ -19,7 +19,7 @@ from .autodiff import no_grad
 from .ops import maximum, norm, sqrt
 from .tensor import Tensor, as_tensor
 from .tree import as_vector, check_alike, leaves, rebuild, split, tree_map
-from .validate import number
+from .validate import listed, number
 
 
 class Optimizer:
@@ -79,6 +79,7 @@ class Adam(Optimizer):
 
     def __init__(self, step_size=0.001, betas=(0.9, 0.999), eps=1e-8):
         super().__init__(step_size)
+        betas = listed(betas)
         if not isinstance(betas, (list, tuple)) or len(betas) != 2:
             raise ValueError(f"betas must be a pair of numbers, one for each running average, and is {betas!r}")
         self.betas = tuple([number("each of Adam's betas", beta, least=0, below=1) for beta in betas])

@@ -233,7 +233,7 @@ class Primitive:
         """What NumPy says, with the operation, its attributes and the shapes it was given."""
         settings = ", ".join([f"{name}={shortened(value)}" for name, value in attrs.items()])
         shapes = " and ".join([str(x.shape) for x in inputs])
-        kind = next(kind for kind in (TypeError, IndexError, ValueError) if isinstance(error, kind))
+        kind = next(kind for kind in (np.exceptions.AxisError, TypeError, IndexError, ValueError) if isinstance(error, kind))
         call = f"{self.name}({settings})" if settings else self.name
         return kind(f"{call} of shape{'s' * (len(inputs) > 1)} {shapes}: {str(error).strip()}")
 

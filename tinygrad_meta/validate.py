@@ -7,13 +7,17 @@ Traceback (most recent call last):
 ValueError: steps must be a whole number, at least 0, and is 1.5
 """
 
+from collections.abc import Iterable
 from math import inf, isfinite
 
 import numpy as np
 
+from .tensor import Tensor
+
 
 def whole(name, value, least=0):
     """``value``, if it is a whole number and not less than ``least``."""
+    value = single(value)
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be a whole number, at least {least}, and is {value!r}")
     return value
@@ -21,12 +25,26 @@ def whole(name, value, least=0):
 
 def number(name, value, least=-inf, above=-inf, below=inf):
     """``value``, if it is a real number, finite, and within these bounds."""
-    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not (real and isfinite(value) and least <= value < below and value > above):
+    plain = single(value.numpy() if type(value) is Tensor else value)
+    if isinstance(plain, Tensor) and plain.size == 1:
+        return value  # a function is being recorded, and the value will be another one
+    real = isinstance(plain, (int, float, np.integer, np.floating)) and not isinstance(plain, bool)
+    if not (real and isfinite(plain) and least <= plain < below and plain > above):
         bounds = {"at least": least, "greater than": above, "less than": below}
         said = " and ".join([f"{words} {bound}" for words, bound in bounds.items() if isfinite(bound)])
         raise ValueError(f"{name} must be a finite number{said and ', ' + said}, and is {value!r}")
-    return value
+    return value if isinstance(value, Tensor) else plain
+
+
+def single(value):
+    """The number in an array of one, which takes the type of what it meets; else ``value``."""
+    return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+
+
+def listed(value):
+    """What any collection in an order holds, as a list; what is none is returned as it is."""
+    ordered = isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict, set)) and getattr(value, "ndim", 1)
+    return list(value) if ordered else value
 
 
 def floating(name, dtype):
@@ -54,7 +72,7 @@ def generator(rng):
 
 def pair(name, value):
     """``value``, if it is a pair."""
-    if not isinstance(value, (list, tuple)) or len(value) != 2:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:  # an array of two tasks would look like one
         raise TypeError(f"{name} must be a pair of arrays (x, y), and is {kind(value)}")
     return value
 
@@ -62,7 +80,8 @@ def pair(name, value):
 def matching_pair(name, value):
     """``value``, if it is a pair of arrays whose first axes, of tasks or of points, are equally long."""
     shapes = [each.shape for each in pair(name, value) if hasattr(each, "shape")]  # where there are inputs at all
-    if len({shape[:1] for shape in shapes}) > 1:
+    alike = [shape[:1] for shape in shapes if len(shape) == len(shapes[-1]) and shape[:1] != (1,)]  # others serve every task
+    if len(set(alike)) > 1:
         raise ValueError(f"x and y in {name} must have first axes of one length, and got {shapes[0]} and {shapes[1]}")
     return value
 

@@ -225,7 +225,7 @@ def fold_frames(root, fold):
         found.append(frame)
         to_visit += [box for box in frame.members if box.tensor is None]
     titles = sorted({frame.title for frame in found} - {""})
-    if not isinstance(fold, (str, bool, list, tuple, set)):
+    if not isinstance(fold, (str, bool, list, tuple, set, frozenset, type(None))):
         raise TypeError(f"fold is the name of a scope, a collection of names, or True, and got {fold!r}")
     wanted = {fold} if isinstance(fold, str) else set(titles) if fold is True else set(fold or ())
     if wanted - set(titles):

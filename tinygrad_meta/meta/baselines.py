@@ -8,7 +8,7 @@ amplitude and phase as two further inputs: what can be reached when there is not
 import numpy as np
 
 from ..ops import mean
-from ..validate import function, kind
+from ..validate import function, kind, listed
 from .evaluate import evaluate
 from .maml import losses_of, tasks_of
 
@@ -50,6 +50,7 @@ def reveal(batch):
 
 def best_step_size(loss_fn, params, batch, step_sizes, steps=10):
     """The step size with the least mean error after ``steps`` steps of adaptation, on tasks set aside for this choice."""
+    step_sizes = listed(step_sizes)
     if not isinstance(step_sizes, (list, tuple)) or not step_sizes:
         raise ValueError(f"step_sizes must be a list of at least one number to choose from, and is {step_sizes!r}")
     errors = [evaluate(loss_fn, params, batch, step_size, steps)[-1].mean() for step_size in step_sizes]

@@ -21,6 +21,7 @@ import numpy as np
 from ..graph import compile
 from ..tensor import as_tensor
 from ..tree import leaves, tree_map
+from ..validate import whole
 
 
 def spread(gradient_of, executor, workers=None, eager=False):
@@ -52,9 +53,7 @@ def spread(gradient_of, executor, workers=None, eager=False):
     if not hasattr(executor, "submit"):
         raise TypeError(f"an executor is a concurrent.futures.Executor, and this one is of type {type(executor).__name__}: "
                         "open_executor makes one from a text such as 'processes:2'")
-    workers = os.cpu_count() if workers is None else workers
-    if workers < 1:
-        raise ValueError(f"a batch is split into one part per worker, and there are {workers} workers")
+    workers = whole("workers", os.cpu_count() if workers is None else workers, least=1)
     key, program = os.urandom(16), portable((gradient_of, eager), executor)
     compute_here = gradient_of if eager else compile(gradient_of)
     checked, failures = [], []
