@@ -637,6 +637,7 @@ BUFFERS = {  # name -> function, instructions, buffers
     "nothing is overwritten while it is read in another order": (lambda x: tg.sin(x) + tg.sin(x).T, 2, 2),
     "a product is not computed in place": (lambda x: tg.sin(x) @ tg.cos(x), 3, 3),
     "and leaves two buffers to others": (lambda x: tg.exp(tg.sin(x) @ tg.cos(x)) - tg.sin(x) @ x, 6, 3),
+    "a smaller result takes a larger one that is free": (lambda x: tg.cos(tg.sin(x) @ x) @ x[:, :2], 4, 2),
     "views take none": (lambda x: tg.sin(x).T[0].reshape(3, 1), 1, 1),
     "an output keeps its own": (lambda x: (tg.exp(x), tg.sin(tg.exp(x))), 2, 2),
     "nothing to compute": (lambda x: x.T, 0, 0),

@@ -212,3 +212,20 @@ def test_any_object_with_a_support_and_a_query_is_a_batch():
     with pytest.raises(meta.Diverged, match="^the loss of iteration 1 is not finite: ") as caught:
         list(meta.train(maml, init(), [Batch()], [0.1], eager=True))
     assert caught.value.task is None
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("batch, task", [
+    ({"weight": np.array([[1.0], [np.nan]]), "scale": np.array(2.0)}, None),  # which has no axis of tasks
+    ({"weight": np.array([[1.0], [np.nan]]), "scale": None}, 1),
+    ({"weight": np.array(np.nan), "scale": None}, None),
+    ({"weight": None, "scale": None}, None),
+])
+def test_a_task_is_blamed_if_there_are_tasks(batch, task):
+    def mean(params, batch):
+        weight, scale = (batch[key] if batch[key] is not None else default for key, default in [("weight", np.nan), ("scale", 1)])
+        return tg.mean(params["x"] * weight * scale)
+
+    with pytest.raises(meta.Diverged, match="^the loss of iteration 1 is not finite") as caught:
+        list(meta.train(mean, {"x": tg.tensor([1.0], requires_grad=True)}, [batch], [0.1], eager=True))
+    assert caught.value.task == task

@@ -139,8 +139,8 @@ def blame(gradient_of, theta, batch, iteration):
         named = zip(("the loss", "the gradient"), gradient_of(theta, batch), strict=True)
         return next((name for name, value in named if not np.isfinite(value.data).all()), None)
 
-    is_structure = all([np.ndim(array) for array in leaves(batch)])  # which can be split by tasks
-    for i in range(count_tasks(batch) if is_structure else 0):
+    dimensions = [np.ndim(array) for array in leaves(batch) if array is not None]
+    for i in range(count_tasks(batch) if dimensions and all(dimensions) else 0):  # else it cannot be split by tasks
         if what := broken(part(batch, i, i + 1)):
             return what, iteration, i
     return broken(batch) or "the step", iteration, None
