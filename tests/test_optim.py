@@ -53,7 +53,7 @@ def test_gradients_of_another_structure_or_shape_are_refused():
         SGD().step(params, [np.ones(2)])
     with pytest.raises(ValueError, match=r"a parameter of shape \(2,\) came with a gradient of shape \(1, 2\)"):
         SGD().step(params, {"w": np.ones((1, 2))})
-    with pytest.raises(ValueError, match="must not be negative, and got -1"):
+    with pytest.raises(ValueError, match="the step size must be a finite number, at least 0, and is -1"):
         Adam(-1)
 
 

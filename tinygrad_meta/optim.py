@@ -30,9 +30,7 @@ class Optimizer:
     """
 
     def __init__(self, step_size):
-        if number("the step size", step_size) < 0:
-            raise ValueError(f"the step size must not be negative, and got {step_size}")
-        self.step_size = step_size
+        self.step_size = number("the step size", step_size, least=0)
         self.state = None  # one vector per running average
         self.steps = 0
 
