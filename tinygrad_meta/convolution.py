@@ -128,7 +128,7 @@ def empty(x, y, x_batch, y_batch, shape):
 
 def few_at_a_time(images, rows, weights):
     """Views of some images, of the rows for their windows, and of the weights of their task, until all have had their turn."""
-    batch = np.broadcast_shapes(images.shape[:-4], rows.shape[:-4], weights.shape[:-2])
+    batch = np.broadcast_shapes(images.shape[:-4], rows.shape[:-4])  # if the weights have more tasks, so has the result
     images, rows, weights = stretch(images, batch, 4), stretch(rows, batch, 4), stretch(weights, batch, 2)
     entries = prod(rows.shape[-3:-1]) * weights.shape[-2]  # in the windows of one image
     few = 1 + 2**18 // max(1, entries)  # 1 MB of them in float32
