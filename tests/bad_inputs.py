@@ -965,6 +965,10 @@ TABLE = {
          "tg.meta.adapt(loss_fn, params, batch.support, [(0.1, 0.1), (0.1, np.ones(7))])", ValueError,
          ("step_size has an entry of shape (7,) for parameters of shape (2, 1, 1): give one number for all, or a structure "
           "built like the parameters with a number or an array of their shape for each")),
+        ("meta.adapt", "a step size that would stretch another axis",
+         "tg.meta.adapt(loss_fn, params, batch.support, [(0.1, 0.1), (0.1, np.ones((3, 1)))])", ValueError,
+         ("step_size has an entry of shape (3, 1) for parameters of shape (2, 1, 1): give one number for all, or a structure "
+          "built like the parameters with a number or an array of their shape for each")),
         ("meta.adapt", "no support", "tg.meta.adapt(loss_fn, params, None, 0.1)", TypeError,
          "support must be a pair of arrays (x, y), and is of type NoneType"),
         ("meta.adapt", "a batch in place of its support", "tg.meta.adapt(loss_fn, params, batch, 0.1)", TypeError,

@@ -214,6 +214,7 @@ def test_an_axis_that_does_not_exist_is_the_error_that_numpy_raises(call):
     (lambda: tg.stack({"a": tg.tensor(1.0), "b": tg.tensor(2.0)}.values()).data.tolist(), [1, 2]),
     (lambda: len(tg.nn.init_mlp(np.array([1, 4, 1]), rng=0)), 2),
     (lambda: tg.optim.SGD(np.array(0.1)).step_size, 0.1),
+    (lambda: tg.optim.SGD(0.5).step([np.array([1.0])], [np.array([2.0])])[0].data.tolist(), [0]),
     (lambda: tg.var(tg.tensor([1.0, 3.0]), ddof=0.5).item(), 2 / 1.5),
     (lambda: len(tg.func.grad(lambda x, y: x * y, argnums=range(2))(2.0, 3.0)), 2),
     (lambda: tg.func.grad(lambda x, y: x * y, argnums=np.int64(1))(2.0, 3.0).item(), 2),
