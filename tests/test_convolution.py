@@ -84,7 +84,7 @@ def test_windows_of_views():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: tg.windows(np.ones((2, 2, 1)), 3), r"3 by 3 pixels.*\(2, 2, 1\)"),
+        (lambda: tg.windows(np.ones((2, 5, 1)), 3), r"3 by 3 pixels.*\(2, 5, 1\)"),
         (lambda: tg.windows(np.ones((5, 5)), 3), r"must be \(\.\.\., height, width, channels\)"),
         (lambda: tg.windows(np.ones((5, 5, 1)), 0), "0 by 0"),
         (lambda: tg.windows(np.ones((5, 5, 1)), 3, stride=0), "0 apart"),
