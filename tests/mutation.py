@@ -51,6 +51,7 @@ NEVER = ["a_million", "memory_is_flat", "flat_memory", "garbage_collector"]  # a
 # Faults that nobody can notice, because no result depends on them: (function, old, new) -> why.  Without the new: any.
 ONES = "grad_outputs = [Tensor(np.ones(out.shape, out.dtype)) for out in outputs]"
 MOVED = "np.moveaxis(view, (-3, -2, -1), (0, 1, 2))"
+BESIDE = "x, y = (as_tensor(x, beside=y), as_tensor(y, beside=x))"
 FAR = "if position - last_use.get(x, position) > distance"
 BORDERED = "bordered = np.zeros((n, height + 2, width + 2, channels), images.dtype)"
 RATES = "rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)"
@@ -65,6 +66,7 @@ EQUIVALENT = {
     ("train", "eager=False", "eager=True"): "the same results, later",
     ("train", "averages = optimizer.state or [0 * theta, 0 * theta]"): "the first step makes vectors of numbers",
     ("train", RATES, "rates = optimizer.rates(optimizer.steps + 1)"): "recorded anew at every step: the same results, later",
+    ("call", BESIDE, "x, y = (as_tensor(x, beside=y), y)"): "the general way converts it too, but slower",
     ("compute_again", FAR, FAR.replace(">", ">=")): "how far is far",
     **{("rows_of", BORDERED, BORDERED.replace(", images.dtype", other)): "more precise than the result, into which it is cast"
        for other in ("", ", 'float64'")},

@@ -96,6 +96,15 @@ def test_first_derivative_of_no_spread_is_zero(f, x):
     assert_derivatives(f, x, 0)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("x", [[], [2.0], [1.0, 3.0]], ids=str)
+@pytest.mark.parametrize("ddof", [0, 1, 2, 3])
+def test_averages_over_too_few_entries_are_those_of_numpy(x, ddof):
+    np.testing.assert_array_equal(tg.mean(tg.tensor(x)).data, np.mean(x))
+    for ours, numpy in ((tg.var, np.var), (tg.std, np.std)):
+        np.testing.assert_allclose(ours(tg.tensor(x), ddof=ddof).data, numpy(x, ddof=ddof))
+
+
 def test_std_of_a_single_element_is_a_constant():
     assert_derivatives(tg.std, [3], 0, 0, 0)
 
