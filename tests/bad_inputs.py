@@ -124,6 +124,8 @@ TABLE = {
           "derivative is needed")),
         ("Tensor", "padding with something else than zeros", 'np.pad(x, 1, mode="edge")', TypeError,
          "np.pad(tensor, mode='edge') has no derivative rule here: only padding with zeros has"),
+        ("Tensor", "a norm of matrices", "np.linalg.norm(tg.tensor(np.ones((2, 2))), ord=2, axis=(0, 1))", TypeError,
+         "np.linalg.norm(tensor, ord=2) has no derivative rule here: only the Euclidean norm has"),
         ("Tensor", "a norm without a rule", "np.linalg.norm(x, ord=1)", TypeError,
          "np.linalg.norm(tensor, ord=1) has no derivative rule here: only the Euclidean norm has"),
     ],
@@ -387,9 +389,10 @@ TABLE = {
          "grad_outputs has shape (2,) for an output of shape (3,): they must be the same"),
         ("grad", "too many first gradients", "tg.grad(x, x, grad_outputs=[np.ones(3), np.ones(3)])", ValueError,
          "grad got 1 outputs and 2 grad_outputs: one is needed for each"),
-        ("grad", "a compiled result, which has no graph", "tg.grad(tg.compile(tg.sum)(x), x)", ValueError,
-         ("there is no gradient for input 0 (x) of shape (3,): the outputs do not depend on it, or were computed under "
-          "no_grad(). Say allow_unused=True to get None instead")),
+        ("grad", "a compiled result, which has no graph", "tg.grad(tg.compile(tg.sum)(x), x)", RuntimeError,
+         ("the derivative rule of compiled for its input 0 failed (inputs of shape (3,), result ()): what a compiled function "
+          "returns has no graph: differentiate inside of the function that is compiled, call the one that is not, or detach() "
+          "the result")),
         ("no_grad", "an argument", "tg.no_grad(True)", TypeError,
          "no_grad() takes 0 positional arguments but 1 was given"),
         ("detect_anomaly", "an argument", "tg.detect_anomaly(True)", TypeError,

@@ -18,7 +18,7 @@ REFERENCE = (PAGE.parent / "api.md").read_text(encoding="utf-8")
 EXEMPT = {
     **dict.fromkeys(["GradcheckError", "AnomalyError", "meta.Diverged"], "an error is raised, and not called"),
     **dict.fromkeys(["tasks.ImageBatch", "tasks.TaskBatch", "meta.Summary"], "a record takes what it is given"),
-    **dict.fromkeys(["nn.named_tensors", "nn.with_tensors", "nn.load_tensors", "nn.check_range", "nn.check_matrix", "nn.chosen",
+    **dict.fromkeys(["nn.named_tensors", "nn.with_tensors", "nn.load_tensors", "nn.check_labels", "nn.labels_within", "nn.record_check", "nn.check_matrix", "nn.chosen",
                      "nn.init_layers", "optim.Adam.rates", "detect_anomaly.inspect", "detect_anomaly.inspect_rule"],
                     "a part of others, which check what they pass"),
 }  # fmt: skip

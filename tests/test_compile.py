@@ -406,12 +406,70 @@ def test_the_cache_stays_small_and_forgets_the_oldest():
 
 def test_the_gradient_of_a_compiled_result_is_an_error_and_not_wrong():
     (w,) = variables(X)
-    out = tg.compile(cubic)(w)
-    assert not out.requires_grad
-    with pytest.raises(ValueError, match="no gradient for input 0"):
-        tg.grad(out, w)
-    with pytest.raises(ValueError, match="does not depend on argument"):
-        func.grad(tg.compile(cubic))(w)
+    compiled = tg.compile(cubic)
+    for differentiate in (lambda: tg.grad(compiled(w), w), lambda: tg.grad(compiled(w) + tg.sum(w * w), w),
+                          lambda: tg.grad(compiled(compiled(w)) + tg.sum(w * w), w), lambda: func.grad(compiled)(w),
+                          lambda: func.grad(lambda w: compiled(w) + tg.sum(w))(w),
+                          lambda: tg.grad(tg.compile(lambda x: cubic(w * x))(X) + tg.sum(w), w)):
+        with pytest.raises(RuntimeError, match="what a compiled function returns has no graph: differentiate inside"):
+            differentiate()
+    assert tg.grad(compiled(w).detach() + tg.sum(w), w)[0].data.tolist() == np.ones(w.shape).tolist()
+
+
+def test_backward_does_not_reach_outside():
+    (w,) = variables(X)
+    for f, args in [(lambda x: tg.sum(w * x).backward(), (X,)), (lambda w: tg.sum(w * w).backward(), (w,))]:
+        with pytest.raises(TypeError, match=r"backward\(\) in a .* return the result of tg.grad"):
+            tg.compile(f)(*args)
+        assert w.grad is None
+
+
+def test_labels_are_checked_in_every_call():
+    compiled = tg.compile(func.grad(nn.cross_entropy))
+    for labels in ([0, 1], [0, 7], [-1, 1], [2, 0]):
+        if min(labels) < 0 or max(labels) > 2:
+            with pytest.raises(ValueError, match="for 3 classes: they must lie between 0 and 2"):
+                compiled(np.zeros((2, 3)), np.array(labels))
+        else:
+            expected = func.grad(nn.cross_entropy)(np.zeros((2, 3)), np.array(labels)).data
+            np.testing.assert_array_equal(compiled(np.zeros((2, 3)), np.array(labels)).data, expected)
+
+
+def test_a_model_whose_layers_are_called_like_our_attributes():
+    class Model(nn.Module):
+        def __init__(self):
+            self.f, self.programs, self.reuse_outputs = nn.Linear(2, 2, rng=0), nn.Linear(2, 2, rng=1), nn.Linear(2, 2, rng=2)
+
+        def forward(self, x):
+            return self.reuse_outputs(self.programs(self.f(x)))
+
+    model, x = Model(), random(3, 2)
+    np.testing.assert_allclose(tg.compile(model)(x).data, model(x).data)
+
+
+@pytest.mark.parametrize("c, d, x, dtype", [(1e200, 1e200, 1e-300, "float64"), (1e-30, 1e-30, 1e30, "float32"),
+                                            (300, 300, 0.1, "float16"), (0.0, 3, np.inf, "float64")])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_factors_are_gathered_where_the_product_is_a_number_of_that_type(c, d, x, dtype):
+    x = np.array([x], dtype)
+    np.testing.assert_array_equal(tg.compile(lambda x: x * c * d)(x).data, (tg.tensor(x) * c * d).data)
+
+
+def test_a_factor_that_keeps_a_sum_small_stays_inside():
+    x = np.full(1000, 100, np.float16)
+    np.testing.assert_allclose(tg.compile(lambda x: tg.sum(x * 0.001))(x).data, 100, rtol=1e-3)
+
+
+def test_a_compiled_result_requires_a_gradient_where_an_eager_one_does():
+    (w,) = variables(X)
+    f = tg.compile(lambda w: (tg.sum(w), tg.grad(tg.sum(w * w), w)[0], tg.sum(w.detach())))
+    assert [out.requires_grad for out in f(w)] == [True, False, False]
+    with tg.no_grad():
+        assert not f(w)[0].requires_grad
+    assert not tg.compile(tg.sum)(X).requires_grad
+    for _ in range(3):
+        w = tg.compile(lambda w: w - tg.grad(tg.sum(w * w), w)[0])(w)
+    assert [x.op for x in w.inputs] == [None]  # the first w, and not all that came between
 
 
 def test_a_tensor_of_the_outer_recording_captured_by_an_inner_one_is_an_error():

@@ -105,6 +105,33 @@ def test_averages_over_too_few_entries_are_those_of_numpy(x, ddof):
         np.testing.assert_allclose(ours(tg.tensor(x), ddof=ddof).data, numpy(x, ddof=ddof))
 
 
+@pytest.mark.parametrize("index", [((0, 0), slice(None)), ([0, 0, 1],), (0, (1, 1)), range(2), (True,), (None, 0)], ids=str)
+def test_the_gradient_of_an_index_that_names_a_place_twice(index):
+    assert tg.gradcheck(lambda x: x[index] * x[index], [np.arange(4.0).reshape(2, 2)])
+
+
+@pytest.mark.parametrize("ours, numpy", [
+    (tg.sigmoid, lambda x: 1 / (1 + np.exp(-x))), (tg.softplus, lambda x: np.log1p(np.exp(x))), (tg.norm, np.linalg.norm),
+    (tg.logsumexp, lambda x: np.log(np.sum(np.exp(x)))), (tg.softmax, lambda x: np.exp(x) / np.sum(np.exp(x))),
+    (lambda x: x**2.0, lambda x: x**2.0), (tg.std, np.std),
+])
+def test_integers_do_not_overflow(ours, numpy):
+    for dtype in ("uint8", "int8", "int16"):
+        x = np.array([3, 100], dtype)
+        np.testing.assert_allclose(ours(tg.tensor(x)).data, numpy(x.astype(float)))
+
+
+def test_no_derivative_leads_through_complex_numbers():
+    x, i = tg.tensor(2.0, requires_grad=True), np.array(1j)
+    with pytest.raises(TypeError, match="multiply led through complex numbers"):
+        tg.grad(tg.abs(x * i + 1), x)
+    with pytest.raises(TypeError, match="grad_outputs must be real numbers"):
+        tg.grad(x * 2, x, i)
+    with pytest.raises(TypeError, match="it takes real numbers, and the dtype is complex128"):
+        tg.norm(tg.tensor([i, 1]))
+    np.testing.assert_allclose(tg.var(tg.tensor([1j, 1.0])).data, np.var([1j, 1.0]))
+
+
 def test_std_of_a_single_element_is_a_constant():
     assert_derivatives(tg.std, [3], 0, 0, 0)
 

@@ -76,6 +76,13 @@ def test_mixed_dtypes_are_refused():
         tg.func.checkpoint(lambda x: tg.astype(x, "float32"))(variable(1.0))
 
 
+def test_an_array_that_changes_later_is_not_the_one_that_was_given():
+    array, w = np.array([1.0, 2.0]), tg.tensor([1.0, 1.0], requires_grad=True)
+    y = tg.func.checkpoint(lambda w, x: tg.sin(w * x))(w, array)
+    array[:] = 100
+    np.testing.assert_allclose(tg.grad(y.sum(), w)[0].data, np.cos([1, 2]) * [1, 2])
+
+
 def test_nothing_is_recorded_where_nothing_can_be_asked():
     f = tg.func.checkpoint(tg.sin)
     assert f(tg.tensor(1.0)).op is None

@@ -15,7 +15,7 @@ from tinygrad_meta.graph.simplify import REORDERING, SAFE, Graph, Rewrite, order
 
 
 def graph_of(f, arrays):
-    inputs, outputs, _ = record(f, arrays, {})
+    inputs, outputs, *_ = record(f, arrays, {})
     return inputs, outputs
 
 

@@ -70,6 +70,19 @@ def derivatives_of_functions(seed):
     return [t.data for t in leaves(found)]
 
 
+def twenty_sines(x):
+    for _ in range(20):
+        x = tg.sin(x)
+    return x
+
+
+_, pull_back = tg.func.vjp(twenty_sines, np.linspace(-1, 1, 20).reshape(5, 4))  # one, for all threads
+
+
+def pulled_back(seed):
+    return [pull_back(variable(seed).detach())[0].data for _ in range(50)]
+
+
 def meta_trained(seed, eager):
     batches = BATCHES[seed % 4 :] + BATCHES[: seed % 4]
     params = tg.nn.init_mlp([1, 6, 1], rng=seed, dtype=np.float32)
@@ -91,6 +104,7 @@ WORKLOADS = {
     "no_grad": without_recording,
     "compile": replayed,
     "func": derivatives_of_functions,
+    "vjp": pulled_back,
     "scope": scoped,
     "train, eager": partial(meta_trained, eager=True),
     "train, compiled": partial(meta_trained, eager=False),

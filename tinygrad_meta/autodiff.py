@@ -153,7 +153,11 @@ def apply_rule(out, i, x, g):
         detector.inspect_rule(out, i, g, contribution)
     if expected != shape:
         contribution = sum_to(contribution, shape=shape)  # x was stretched: each entry was used several times, a fork
-    return contribution if contribution._data.dtype == x._data.dtype else cast(contribution, x.dtype)
+    if contribution._data.dtype == x._data.dtype:
+        return contribution
+    if contribution.dtype.kind == "c":
+        raise TypeError(f"{op.name} led through complex numbers, and there are no derivatives through those here")
+    return cast(contribution, x.dtype)
 
 
 def first_gradients(outputs, grad_outputs):
@@ -172,6 +176,8 @@ def first_gradients(outputs, grad_outputs):
         require_floating(out, "grad")
         if g.shape != out.shape:
             raise ValueError(f"grad_outputs has shape {g.shape} for an output of shape {out.shape}: they must be the same")
+        if g.dtype.kind == "c":
+            raise TypeError(f"grad_outputs must be real numbers, and has dtype {g.dtype}")
         g = g if g.dtype == out.dtype else cast(g, out.dtype)
         gradients[out] = gradients[out] + g if out in gradients else g
     return gradients
@@ -234,6 +240,9 @@ def backward(self, gradient=None, create_graph=False):
     if not leaves:
         raise ValueError("backward() found nothing that requires a gradient: make your parameters with requires_grad=True")
     for leaf, g in zip(leaves, grad(self, leaves, None if gradient is None else [gradient], create_graph), strict=True):
+        if type(g) is not type(leaf):
+            raise TypeError("backward() in a function that is being recorded cannot set .grad of a tensor outside of it: return "
+                            "the result of tg.grad(...) instead")
         leaf.grad = g if leaf.grad is None else leaf.grad + g
 
 

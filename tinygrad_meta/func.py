@@ -18,6 +18,7 @@ Tensor(2.0, dtype=float64)
 from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import wraps
+from threading import RLock
 
 import numpy as np
 
@@ -201,7 +202,7 @@ def checkpoint(f):
 
     @wraps(f)
     def recomputing(*args, **options):
-        given = leaves((args, options))
+        given = [np.array(x) if isinstance(x, np.ndarray) else x for x in leaves((args, options))]  # theirs may change meanwhile
         varying = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
         if not varying or not recording.get():
             return f(*args, **options)
@@ -218,8 +219,8 @@ def checkpoint(f):
         require_grad(arguments, True)
         out = call(trial)
         outputs = leaves(out)
-        if any([isinstance(x, Tensor) and type(x) is not Tensor for x in outputs]):  # a function is being recorded, and its program decides what to keep
-            return f(*args, **options)
+        if any([isinstance(x, Tensor) and type(x) is not Tensor for x in outputs]):
+            return f(*args, **options)  # which is being recorded, and its program decides what to keep
         tensors = [x for x in outputs if isinstance(x, Tensor)]
         check_nothing_captured(tensors, started, arguments)
         _, connected = autodiff.between(tensors, arguments)
@@ -308,18 +309,22 @@ def pull_back_of(f, args, argnums, caller):
     nested = nested and depends_on_others(outputs, inputs)
     leaves_of_ours = [x for x in inputs if x.op is None]
     require_grad(leaves_of_ours, False)  # except while pulling back: whoever gets hold of a result has nothing to do with them
+    one_at_a_time = RLock()
 
     def pull_back(cotangents):
         check_alike(out, cotangents)
         cotangents = [as_tensor(g, beside=o) for g, o in zip(leaves(cotangents), outputs, strict=True)]
         create_graph = nested or any([g.requires_grad for g in cotangents])
-        require_grad(leaves_of_ours, True)
-        pairs = [(o, g) for o, g in zip(outputs, cotangents, strict=True) if o.requires_grad]
-        gradients = autodiff.grad([o for o, _ in pairs], inputs, [g for _, g in pairs], create_graph, allow_unused=True)
-        gradients = [zeros_like(x) if g is None else g for g, x in zip(gradients, inputs, strict=True)]
-        if create_graph:
-            gradients = [connect(g, inputs) for g in gradients]
-        require_grad(leaves_of_ours, False)
+        with one_at_a_time:
+            require_grad(leaves_of_ours, True)
+            try:
+                pairs = [(o, g) for o, g in zip(outputs, cotangents, strict=True) if o.requires_grad]
+                gradients = autodiff.grad([o for o, _ in pairs], inputs, [g for _, g in pairs], create_graph, allow_unused=True)
+                gradients = [zeros_like(x) if g is None else g for g, x in zip(gradients, inputs, strict=True)]
+                if create_graph:
+                    gradients = [connect(g, inputs) for g in gradients]
+            finally:
+                require_grad(leaves_of_ours, False)
         parts = rebuild([fresh[i] for i in positions], gradients)
         return tuple(parts) if isinstance(argnums, Iterable) else parts[0]
 

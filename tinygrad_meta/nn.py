@@ -18,7 +18,7 @@ import numpy as np
 from . import ops
 from .convolution import convolve
 from .ops import equal, expand_dims, log_softmax, matmul, mean, sum, where
-from .tensor import Tensor, as_tensor, tensor
+from .tensor import Primitive, Tensor, as_tensor, call_with_one, tensor
 from .validate import floating, generator, kind, listed, number, whole
 
 # ----------------------------------------------------------------------------------------------------- initialisers
@@ -335,23 +335,34 @@ def one_hot(labels, classes, dtype=np.float64):
 
 def chosen(labels, classes):
     """For each label, which of the classes it is, as booleans along a new last axis."""
-    return equal(expand_dims(check_range(labels, classes), -1), np.arange(classes))
+    return equal(expand_dims(check_labels(labels, classes=classes), -1), np.arange(classes))
 
 
-def check_range(labels, classes):
+def check_labels(labels, classes):
+    if type(labels) is not Tensor:
+        return record_check(labels, classes=classes)  # a function is being recorded: its replay must check labels, too
+    labels_within(labels._data, classes)
+    return labels
+
+
+def labels_within(labels, classes):
+    """The labels, if they are some."""
     whole("the number of classes", classes, least=1)
     if labels.dtype.kind not in "iu":
         raise ValueError(f"labels are integers from 0 to {classes - 1}, and these are {labels.dtype} of shape {labels.shape}")
-    if labels.size and not (0 <= labels._data.min() and labels._data.max() < classes):
-        raise ValueError(f"got labels from {labels._data.min()} to {labels._data.max()} for {classes} classes: they must "
-                         f"lie between 0 and {classes - 1}")
+    if labels.size and not (0 <= labels.min() and labels.max() < classes):
+        raise ValueError(f"got labels from {labels.min()} to {labels.max()} for {classes} classes: they must lie between 0 and "
+                         f"{classes - 1}")
     return labels
+
+
+record_check = call_with_one(Primitive(labels_within, [None]))
 
 
 def accuracy(logits, labels):
     """The share of points whose largest logit is the labelled one, as an array: one number per task, or a single one."""
     logits, labels = check_labelled(logits, labels)
-    return np.mean(ops.argmax(logits, axis=-1).data == check_range(labels, logits.shape[-1]).data, axis=-1)
+    return np.mean(ops.argmax(logits, axis=-1).data == check_labels(labels, classes=logits.shape[-1]).data, axis=-1)
 
 
 # -------------------------------------------------------------------------------------------------- stateful models

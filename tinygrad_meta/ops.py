@@ -161,9 +161,17 @@ def tanh(x):
     return np.tanh(x)
 
 
+def real(x):
+    """Integers as floating-point numbers, as NumPy's functions take them: on their own they would overflow."""
+    if x.dtype.kind == "c":
+        raise TypeError(f"it takes real numbers, and the dtype is {x.dtype}")
+    return x if x.dtype.kind == "f" else x.astype(float)
+
+
 @elementwise(lambda g, out, x: g * out * (1 - out))
 def sigmoid(x):
     """1 / (1 + exp(-x)), without overflow."""
+    x = real(x)
     small = np.exp(-np.abs(x))
     one = np.ones_like(small)  # not 1: NumPy 1.26 would widen a float32 of no dimensions
     return np.where(x < 0, small, one) / (one + small)
@@ -172,6 +180,7 @@ def sigmoid(x):
 @elementwise(lambda g, out, x: g * sigmoid(x))
 def softplus(x):
     """log(1 + exp(x)), without overflow."""
+    x = real(x)
     return np.maximum(x, np.zeros_like(x)) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -414,14 +423,17 @@ def getitem(x, index):
 def scatter(x, index, shape):
     """The opposite of ``getitem``: zeros of the given shape, with ``x`` put in at ``index``.
 
-    An index array may name the same place twice; then its entries are added up.
+    A list of indices may name the same place twice; then its entries are added up.
     """
     out = np.zeros(shape, x.dtype)
-    if builtins.any([isinstance(i, (list, np.ndarray)) for i in (index if isinstance(index, tuple) else (index,))]):
-        np.add.at(out, index, x)
-    else:
+    if builtins.all([isinstance(i, NAMES_A_PLACE_ONCE) for i in (index if isinstance(index, tuple) else (index,))]):
         out[index] = x
+    else:
+        np.add.at(out, index, x)
     return out
+
+
+NAMES_A_PLACE_ONCE = (int, np.integer, slice, type(None), type(...))  # of indices; arrays, and what becomes one, may do it twice
 
 
 @operation(lambda g, out, x, pad_width: getitem(g, inside(pad_width, x.shape)))
@@ -477,7 +489,7 @@ def stack(arrays, axis=0):
 
 def restore(g, x, axis, keepdims):
     """Undo the shape of a reduction: give the reduced axes back their length in ``x``, each entry repeated along them."""
-    if axis is not None and not keepdims:
+    if axis is not None and not keepdims and x.ndim:  # NumPy lets a number have an axis 0
         shape = list(x.shape)
         for i in axis if isinstance(axis, tuple) else (axis,):
             shape[i] = 1
@@ -524,13 +536,14 @@ def norm(x, axis=None, keepdims=False):
 
     Its gradient is the unit vector ``x / norm(x)``, and 0 where the length is 0.
     """
-    return np.sqrt(np.add.reduce(np.square(x), axis, keepdims=keepdims))
+    return np.sqrt(np.add.reduce(np.square(real(x)), axis, keepdims=keepdims))
 
 
 @operation(lambda g, out, x, axis=None, keepdims=False:
            restore(g, x, axis, keepdims) * exp(x - restore(out, x, axis, keepdims)))
 def logsumexp(x, axis=None, keepdims=False):
     """log(sum(exp(x))), without overflow.  Its gradient is the softmax."""
+    x = real(x)
     highest = finite_max(x, axis)
     total = np.log(np.add.reduce(np.exp(x - highest), axis, keepdims=True)) + highest
     return total if keepdims else np.squeeze(total, axis)
@@ -539,6 +552,7 @@ def logsumexp(x, axis=None, keepdims=False):
 @operation(lambda g, out, x, axis=-1: g - exp(out) * sum(g, axis, keepdims=True))
 def log_softmax(x, axis=-1):
     """x - logsumexp(x), without the rounding error of a difference of large numbers."""
+    x = real(x)
     shifted = x - finite_max(x, axis)
     return shifted - np.log(np.add.reduce(np.exp(shifted), axis, keepdims=True))
 
@@ -567,7 +581,7 @@ def mean(x, axis=None, keepdims=False):
 def var(x, axis=None, ddof=0, keepdims=False):
     """The variance over ``axis``: squared distances from the mean, added up and divided by their number less ``ddof``."""
     distance = x - mean(x, axis, keepdims=True)
-    total = sum(square(distance), axis, keepdims)
+    total = sum(square(distance if distance.dtype.kind == "f" else abs(distance)), axis, keepdims)
     return total * one_over(distance.size, total.size, number("ddof", ddof))
 
 
@@ -765,7 +779,7 @@ for function in (sum, mean, var, std, max, min, argmax, argmin, norm, exp, log, 
                  clip, astype, squeeze, swapaxes):
     setattr(Tensor, function.__name__, function)
 
-Tensor.__pow__ = lambda x, y: square(x) if type(y) in (int, float) and y == 2 else power(x, y)
+Tensor.__pow__ = lambda x, y: square(x) if type(y) in (int, float) and y == 2 and x.dtype.kind == "f" else power(x, y)
 Tensor.__rpow__ = lambda x, y: power(y, x)
 Tensor.__getitem__ = lambda x, index: getitem(x, index=plain(index))
 Tensor.reshape = lambda x, *shape: reshape(x, shape[0] if len(shape) == 1 else shape)
@@ -802,7 +816,8 @@ def np_pad(array, pad_width, mode="constant"):
 
 
 def np_norm(x, ord=None, axis=None, keepdims=False):
-    if ord not in (None, 2) or (ord == 2 and axis is None and as_tensor(x).ndim > 1):
+    axes = as_tensor(x).ndim if axis is None else np.size(axis)
+    if ord not in (None, 2) or (ord == 2 and axes > 1):  # of a matrix, 2 asks for its largest singular value
         raise TypeError(f"np.linalg.norm(tensor, ord={ord!r}) has no derivative rule here: only the Euclidean norm has")
     return norm(x, axis, keepdims)
 

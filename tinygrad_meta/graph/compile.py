@@ -26,16 +26,18 @@ gradient: 7 operations recorded, 4 instructions, 1 buffers of 8 bytes in all
 """
 
 import threading
+from collections import defaultdict
 from copy import copy
 from dataclasses import replace
 from functools import partial, update_wrapper
+from itertools import chain
 from math import prod
 
 import numpy as np
 
 from ..anomaly import watching
 from ..ops import OPERATIONS, stretched_axes
-from ..tensor import NO_ATTRIBUTES, Tensor, as_tensor, detectors, result
+from ..tensor import NO_ATTRIBUTES, Primitive, Tensor, as_tensor, detectors, recording, result
 from ..tree import leaves, rebuild, tree_map
 from ..validate import function
 from .record import OUTPUT, Recorded, is_array, record
@@ -59,7 +61,8 @@ def compile(f, reuse_outputs=False):
     Returns
     -------
     Compiled
-        To be called like ``f``.  Arguments of other shapes, dtypes or structure are recorded anew.
+        To be called like ``f``.  Arguments of other shapes, dtypes or structure are recorded anew.  What it returns has no
+        graph, and trying to differentiate it is an error: differentiate inside.
     """
     return Compiled(function("what is compiled", f), reuse_outputs)
 
@@ -70,7 +73,7 @@ class Compiled:
     def __init__(self, f, reuse_outputs):
         self.f, self.reuse_outputs = f, reuse_outputs
         self.programs = {}  # by what the arguments look like; the oldest leaves when there are too many
-        update_wrapper(self, f)
+        update_wrapper(self, f, updated=())  # its name and documentation, and no attributes of a model
 
     def __call__(self, *args, **options):
         given = []
@@ -126,8 +129,8 @@ class Program:
 
     def __init__(self, f, args, options):
         self.name = getattr(f, "__name__", "function")
-        self.input_nodes, outputs, self.returned = record(f, args, options)
-        if description(self.input_nodes, outputs, self.returned) != description(*record(f, args, options)):
+        self.input_nodes, outputs, self.returned, self.requiring, self.captured = record(f, args, options)
+        if description(self.input_nodes, outputs, self.returned) != description(*record(f, args, options)[:3]):
             raise ValueError(f"{self.name} does not do the same twice: something in it changes from call to call, such as "
                              "random numbers. Draw them outside and pass them in as arguments")
         self.recorded = len([node for node in order(outputs) if node.op])
@@ -147,11 +150,31 @@ class Program:
             for run in self.instructions:
                 run()
             values = self.outputs if reuse_outputs else [array.copy() for array in self.outputs]
-        tensors = iter([result(value, False, None, (), NO_ATTRIBUTES) for value in values])
+        sources = origins([*given, *self.captured]) if any(self.requiring) and recording.get() else ()
+        tensors = iter([result(value, required, COMPILED, sources, NO_ATTRIBUTES)
+                        for value, required in zip(values, self.requiring, strict=True)])
         return rebuild(self.returned, [next(tensors) if leaf is OUTPUT else copy(leaf) for leaf in leaves(self.returned)])
 
     def __repr__(self):
         return text_of(self)
+
+
+def compiled(*inputs):
+    """What a compiled function computes from tensors that require a gradient, as an operation: one without a rule."""
+
+
+def refuse(g, out, *inputs):
+    raise TypeError("what a compiled function returns has no graph: differentiate inside of the function that is compiled, call "
+                    "the one that is not, or detach() the result")
+
+
+COMPILED = Primitive(compiled, defaultdict(lambda: refuse))
+
+
+def origins(given):
+    """The tensors that require a gradient, and in place of what was compiled, those it was computed from."""
+    requiring = [x for x in given if isinstance(x, Tensor) and x.requires_grad]
+    return tuple(dict.fromkeys(chain.from_iterable([x.inputs if x.op is COMPILED else (x,) for x in requiring])))
 
 
 def description(inputs, outputs, returned):

@@ -90,6 +90,10 @@ def record(f, args, options):
         One for each tensor in what ``f`` returned.
     returned : structure
         What ``f`` returned, with ``OUTPUT`` in place of the tensors.
+    requiring : list of bools
+        Which of the outputs require a gradient.
+    captured : list of Tensors
+        What ``f`` used that requires one and was no argument.
     """
     given = leaves((args, options))
     recorded = [Recorded.argument(x) if is_array(x) else x for x in given]
@@ -97,14 +101,19 @@ def record(f, args, options):
     returned = f(*args, **options)
 
     arguments = [x for x in recorded if isinstance(x, Recorded)]
+    if any([x.grad is not None for x in arguments]):
+        raise TypeError("backward() in a compiled function cannot set .grad of its arguments: return the result of tg.grad(...) "
+                        "instead")
     inputs = [Node(None, (), {}, x.shape, x.dtype, name=x.name or f"input {i}") for i, x in enumerate(arguments)]
     nodes = dict(zip([x.order for x in arguments], inputs, strict=True))
     outputs = [t for t in leaves(returned) if isinstance(t, Tensor)]
-    for t in history(outputs):
+    everything = history(outputs)
+    for t in everything:
         if t.order not in nodes:
             nodes[t.order] = node_of(t, nodes)
     returned = tree_map(lambda leaf: OUTPUT if isinstance(leaf, Tensor) else leaf, returned)
-    return inputs, [nodes[t.order] for t in outputs], returned
+    captured = [t for t in everything if t.requires_grad and not isinstance(t, Recorded)]
+    return inputs, [nodes[t.order] for t in outputs], returned, [t.requires_grad for t in outputs], captured
 
 
 def history(tensors):

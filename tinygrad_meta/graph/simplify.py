@@ -233,7 +233,9 @@ def twice(node, graph):
 def gather_factors(node, graph):
     match node:
         case Node("multiply", [Node("multiply", [x, c]), d]) if None not in (number(c), number(d)) and x.value is None:
-            return graph("multiply", x, number(c) * number(d))
+            factor, limits = number(c) * number(d), np.finfo(node.dtype)
+            if float(limits.tiny) <= abs(factor) <= float(limits.max):  # else the numbers that x * c * d has may all fit, and c * d not
+                return graph("multiply", x, factor)
 
 
 @rewrite(SAFE, "negative multiply", "-(x * c) = x * -c", lambda x: -(x * 3) + (-x) * 5, (3,))
@@ -246,7 +248,9 @@ def gather_signs(node, graph):
 @rewrite(SAFE, "sum_to sum", "sum(x * c) = sum(x) * c", lambda x: sum_to(x * 3, (1, 4)), (3, 4))
 def factor_out_of_sum(node, graph):
     match node:
-        case Node("sum_to" | "sum", [Node("multiply", [x, c])]) if is_number(c) and x.shape == node.inputs[0].shape:
+        case Node("sum_to" | "sum", [Node("multiply", [x, c])]) if (
+            is_number(c) and x.shape == node.inputs[0].shape and node.dtype.itemsize > 2  # float16 ends at 65,504
+        ):
             return graph("multiply", graph(node.kind, x, **node.attrs), number(c))
         case Node("sum_to", [Node("negative", [x])]):
             return graph("negative", graph("sum_to", x, **node.attrs))
