@@ -51,6 +51,8 @@ NEVER = ["a_million", "memory_is_flat", "flat_memory", "garbage_collector"]  # a
 # Faults that nobody can notice, because no result depends on them: (function, old, new) -> why.  Without the new: any.
 ONES = "grad_outputs = [Tensor(np.ones(out.shape, out.dtype)) for out in outputs]"
 MOVED = "np.moveaxis(view, (-3, -2, -1), (0, 1, 2))"
+APART = "apart, together = (spread(gradient_of, executor, workers, eager), faster(move))"
+SIGMOID = "return np.where(x < 0, small, one) / (one + small)"
 BESIDE = "x, y = (as_tensor(x, beside=y), as_tensor(y, beside=x))"
 FAR = "if position - last_use.get(x, position) > distance"
 BORDERED = "bordered = np.zeros((n, height + 2, width + 2, channels), images.dtype)"
@@ -66,6 +68,11 @@ EQUIVALENT = {
     ("train", "eager=False", "eager=True"): "the same results, later",
     ("train", "averages = optimizer.state or [0 * theta, 0 * theta]"): "the first step makes vectors of numbers",
     ("train", RATES, "rates = optimizer.rates(optimizer.steps + 1)"): "recorded anew at every step: the same results, later",
+    ("train", APART, APART.replace("faster(move)", "move")): "the same results, later",
+    ("sigmoid", SIGMOID, SIGMOID.replace("<", "<=")): "at 0 both are 1",
+    ("few_at_a_time", "few = 1 + 2 ** 18 // max(1, entries)"): "how many are few",
+    ("read_subscripts", "not set(letters) <= set(ascii_letters)", "not set(letters) < set(ascii_letters)"):
+        "nobody has 52 axes",
     ("call", BESIDE, "x, y = (as_tensor(x, beside=y), y)"): "the general way converts it too, but slower",
     ("compute_again", FAR, FAR.replace(">", ">=")): "how far is far",
     **{("rows_of", BORDERED, BORDERED.replace(", images.dtype", other)): "more precise than the result, into which it is cast"

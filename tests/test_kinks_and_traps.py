@@ -61,6 +61,15 @@ def test_a_branch_that_where_does_not_take_adds_nothing_at_any_order(f, first, s
     assert_derivatives(f, [0, 4, -1], [0, first, 0], [0, second, 0], [0, third, 0])
 
 
+def test_a_condition_may_be_a_number_that_requires_a_gradient():
+    x = tg.tensor([0.0, 2.0], requires_grad=True)
+    assert tg.grad(tg.sum(tg.where(x, x * x, 1)), x)[0].data.tolist() == [0, 4]
+
+
+def test_one_array_joined_along_its_last_axis():
+    assert tg.gradcheck(lambda x: tg.concat([x * x], axis=-1), [np.ones((2, 3))])
+
+
 def test_the_slope_of_a_root_at_zero_is_infinite():
     assert_derivatives(tg.sqrt, [0, 4], [inf, 1 / 4], [-inf, -1 / 32])
 
@@ -119,6 +128,16 @@ def test_integers_do_not_overflow(ours, numpy):
     for dtype in ("uint8", "int8", "int16"):
         x = np.array([3, 100], dtype)
         np.testing.assert_allclose(ours(tg.tensor(x)).data, numpy(x.astype(float)))
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, tg.compile])
+def test_half_precision_adds_up_further_than_to_2048(transform):
+    ones = np.ones((4000, 3), np.float16)
+    for axis in (0, None):
+        np.testing.assert_allclose(transform(lambda x, axis=axis: tg.mean(x, axis))(ones).data, 1, rtol=1e-3)
+    np.testing.assert_allclose(transform(lambda x: tg.softmax(x, axis=0))(0 * ones).data, 1 / 4000, rtol=1e-2)
+    gradient = tg.func.grad(lambda x: tg.sum(x + np.ones((4000, 3, 2), np.float16)))
+    assert (transform(gradient)(np.zeros((1, 3, 1), np.float16)).data == 8000).all()
 
 
 def test_no_derivative_leads_through_complex_numbers():

@@ -7,6 +7,7 @@ from operation_table import TABLE, torch
 import tinygrad_meta as tg
 from tinygrad_meta.gradcheck import gradcheck, gradgradcheck
 from tinygrad_meta.ops import OPERATIONS
+from tinygrad_meta.tensor import detectors
 
 PUBLIC = """
     add subtract multiply divide negative power square sqrt exp expm1 log log1p sin cos tanh sigmoid softplus relu leaky_relu
@@ -76,6 +77,37 @@ def test_a_gradient_has_the_shape_and_dtype_of_its_input(row, dtype):
     out, differentiable = row(*xs), [x for x in xs if x.requires_grad]
     for x, g in zip(differentiable, tg.grad(out, differentiable, weights(out)), strict=True):
         assert (g.shape, g.dtype) == (x.shape, x.dtype)
+
+
+class Types:
+    """Notes the dtypes of all results, from where detect_anomaly() looks at them."""
+
+    thread = None
+
+    def __enter__(self):
+        self.seen = set()
+        detectors.append(self)
+        return self.seen
+
+    def __exit__(self, *_):
+        detectors.remove(self)
+
+    def inspect(self, out, op, inputs):
+        self.seen.add(str(out.dtype))
+
+    def inspect_rule(self, *_):
+        pass
+
+
+@each([row for row in TABLE if row.derivative and row.name != "cast"])
+def test_rules_widen_nothing_on_the_way(row):
+    xs = tensors(row.arrays(dtype=np.float32))
+    with Types() as seen:
+        out, differentiable = row(*xs), [x for x in xs if x.requires_grad]
+        cotangent = tg.tensor(weights(out), dtype="float32", requires_grad=True)
+        first = tg.grad(out, differentiable, cotangent, create_graph=True)
+        tg.grad([tg.sum(g * g) for g in first], [cotangent, *differentiable], allow_unused=True)
+    assert "float64" not in seen
 
 
 @smooth

@@ -28,7 +28,7 @@ from string import ascii_letters
 import numpy as np
 
 from .tensor import NUMPY_FUNCTIONS, Primitive, Tensor, as_tensor, call_with_any, call_with_one, call_with_two
-from .validate import kind, listed, number, whole
+from .validate import kind, listed, number
 
 OPERATIONS = {}  # name -> primitive: the whole table
 
@@ -355,7 +355,7 @@ def sum_to(x, shape):
     axes = stretched_axes(tuple(shape), x.shape)
     if axes == (x.ndim - 2,) and x.dtype.kind == "f":
         return np.matmul(row_of_ones(x.shape[-2], x.dtype), x).reshape(shape)  # adds rows faster than np.add does
-    return np.add.reduce(x, axes).reshape(shape)
+    return add_up(x, axes).reshape(shape)
 
 
 @lru_cache
@@ -433,7 +433,7 @@ def scatter(x, index, shape):
     return out
 
 
-NAMES_A_PLACE_ONCE = (int, np.integer, slice, type(None), type(...))  # of indices; arrays, and what becomes one, may do it twice
+NAMES_A_PLACE_ONCE = (int, np.integer, slice, type(None), type(...))  # of an index; lists may do it twice
 
 
 @operation(lambda g, out, x, pad_width: getitem(g, inside(pad_width, x.shape)))
@@ -500,6 +500,12 @@ def restore(g, x, axis, keepdims):
 @operation(lambda g, out, x, axis=None, keepdims=False: restore(g, x, axis, keepdims))
 def sum(x, axis=None, keepdims=False):
     """Add up over ``axis`` (a number, a tuple, or ``None`` for all)."""
+    return add_up(x, axis, keepdims)
+
+
+def add_up(x, axis, keepdims=False):
+    if x.dtype == np.float16:  # in which adding 1 to 2,048 gives 2,048
+        return np.add.reduce(x, axis, np.float32, keepdims=keepdims).astype(np.float16)
     return np.add.reduce(x, axis, keepdims=keepdims)
 
 
@@ -536,7 +542,7 @@ def norm(x, axis=None, keepdims=False):
 
     Its gradient is the unit vector ``x / norm(x)``, and 0 where the length is 0.
     """
-    return np.sqrt(np.add.reduce(np.square(real(x)), axis, keepdims=keepdims))
+    return np.sqrt(add_up(np.square(real(x)), axis, keepdims))
 
 
 @operation(lambda g, out, x, axis=None, keepdims=False:
@@ -545,7 +551,7 @@ def logsumexp(x, axis=None, keepdims=False):
     """log(sum(exp(x))), without overflow.  Its gradient is the softmax."""
     x = real(x)
     highest = finite_max(x, axis)
-    total = np.log(np.add.reduce(np.exp(x - highest), axis, keepdims=True)) + highest
+    total = np.log(add_up(np.exp(x - highest), axis, keepdims=True)) + highest
     return total if keepdims else np.squeeze(total, axis)
 
 
@@ -554,7 +560,7 @@ def log_softmax(x, axis=-1):
     """x - logsumexp(x), without the rounding error of a difference of large numbers."""
     x = real(x)
     shifted = x - finite_max(x, axis)
-    return shifted - np.log(np.add.reduce(np.exp(shifted), axis, keepdims=True))
+    return shifted - np.log(add_up(np.exp(shifted), axis, keepdims=True))
 
 
 def finite_max(x, axis):

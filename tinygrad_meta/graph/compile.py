@@ -36,7 +36,7 @@ from math import prod
 import numpy as np
 
 from ..anomaly import watching
-from ..ops import OPERATIONS, stretched_axes
+from ..ops import OPERATIONS, add_up, stretched_axes
 from ..tensor import NO_ATTRIBUTES, Primitive, Tensor, as_tensor, detectors, recording, result
 from ..tree import leaves, rebuild, tree_map
 from ..validate import function
@@ -319,6 +319,8 @@ def sum_into(out, x, axes):
     kept = out.reshape([1 if axis in axes else size for axis, size in enumerate(x.shape)])
     if x.dtype.kind == "f" and axes == (x.ndim - 2,):
         return partial(np.matmul, np.ones((1, n), x.dtype), x, kept)
+    if x.dtype == np.float16:
+        return partial(compute_into, kept, add_up, [x], {"axis": axes, "keepdims": True})
     return partial(np.add.reduce, x, axes, None, kept, True)
 
 
