@@ -71,7 +71,7 @@ def test_the_process_is_replaced_by_one_with_one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.setattr(bench.os, "execve", replaced)
     with pytest.raises(SystemExit):
-        bench.bench()
+        bench.restart_on_one_thread()
     [(words, environment)] = started
     assert words[1:] == sys.orig_argv[1:] and environment["OMP_NUM_THREADS"] == "1"
 

@@ -653,6 +653,16 @@ def test_a_new_run_says_which_one_it_replaces(maml, tmp_path):
     assert "is of a run that stopped" not in maml()[1]
 
 
+def test_files_that_somebody_else_put_there_stay(tmp_path):
+    theirs = [tmp_path / name for name in ("checkpoint-1.npz.bak", "checkpoint-best.npz", "notes-checkpoint-1.npz")]
+    for file in theirs:
+        file.write_bytes(b"theirs")
+    checkpoints = Checkpoints(tmp_path)
+    for iteration in (1, 2, 3):
+        checkpoints.save(iteration, 3, {"theta": np.zeros(2)}, {})
+    assert {*tmp_path.iterdir()} == {*theirs, tmp_path / "checkpoint-2.npz", tmp_path / "checkpoint-3.npz"}
+
+
 def test_a_damaged_checkpoint_is_mentioned(maml, tmp_path):
     maml()
     (tmp_path / "checkpoint-12.npz").write_bytes((tmp_path / "checkpoint-12.npz").read_bytes()[:-1])

@@ -190,6 +190,11 @@ def test_an_executor_that_is_none_gets_one_sentence(where, tmp_path, capsys):
     (["--meta-step-size", "nan"], "argument --meta-step-size: must be a number, 0 or more, and is 'nan'"),
     (["--hidden", "40", "0"], "argument --hidden: must be a whole number, 1 or more, and is '0'"),
     (["--dtype", "int8"], "argument --dtype: invalid choice: 'int8'"),
+    (["--clip", "0"], "argument --clip: must be a number greater than 0, and is '0'"),
+    (["graph", "--draw", "graph.pdf"], "argument --draw: must end in .svg or .png, and is 'graph.pdf'"),
+    (["graph", "x1=2", "x1=3", "x2=1"], "each variable takes one value, and one of them was given two"),
+    (["graph", "--expression", "-x", "x=1"], "expected one argument (a value that begins with - is written behind =, as in "),
+    (["bench", "--json", "."], "argument --json: must be a file, and '.' is a folder"),
     (["--unknown"], "unrecognized arguments: --unknown"),
     (["train"], "invalid choice: 'train'"),
     (["graph", "x1=one"], "must be a number, and is 'one'"),
@@ -361,6 +366,36 @@ def values(folder):
     return {name: (score["value"], score["interval"]) for name, score in results(folder)["methods"].items()}
 
 
+def test_ctrl_c_while_a_method_is_tested_does_not_throw_its_training_away(few_methods, tmp_path, monkeypatch, capsys):
+    test, interrupted = families.test, []
+
+    def interrupt_once(*args, **options):
+        if not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        return test(*args, **options)
+
+    monkeypatch.setattr(families, "test", interrupt_once)
+    assert run("families", *FAMILIES, "--output", tmp_path) == 0
+    assert "Not finished: Meta-SGD, attention. The same command" in capsys.readouterr().out
+    assert list(values(tmp_path)) == ["MAML", "oracle"]
+
+
+def test_what_does_not_fit_into_memory_is_one_sentence(tmp_path, capsys):
+    assert run("maml", "--hidden", 1_000_000, 1_000_000, "--output", tmp_path) == 1
+    assert capsys.readouterr().err.startswith("python -m tinygrad_meta maml: there is not enough memory: Unable to allocate")
+    assert run("maml", *TINY[:-1], "--test-tasks", 10**13, "--output", tmp_path) == 1
+    assert "The last good checkpoint is " in capsys.readouterr().err
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path, capsys):
+    for command in (["maml", *TINY[:-1]], ["families", *FAMILIES]):
+        with checkpoint.Checkpoints(tmp_path).alone():
+            assert run(*command, "--output", tmp_path) == 2
+        printed = capsys.readouterr()
+        assert f"another run is writing to {tmp_path}: wait for it to end, or give this one" in printed.err and not printed.out
+
+
 def test_families_keeps_what_was_trained_and_trains_the_others(few_methods, tmp_path, monkeypatch, capsys):
     words, compare, trained = ["families", *FAMILIES, "--output"], families.compare, []
 
@@ -376,7 +411,7 @@ def test_families_keeps_what_was_trained_and_trains_the_others(few_methods, tmp_
     assert run(*words, tmp_path / "whole") == 0
     monkeypatch.setattr(families, "compare", interrupted)
     assert run(*words, tmp_path / "parts") == 0
-    assert "Not trained to the end: Meta-SGD, attention. The same command with --resume" in capsys.readouterr().out
+    assert "Not finished: Meta-SGD, attention. The same command with --resume" in capsys.readouterr().out
     assert list(values(tmp_path / "parts")) == ["MAML", "Meta-SGD", "oracle"] and results(tmp_path / "parts")["stopped"]
     assert run(*words, tmp_path / "parts", "--resume") == 0
     assert "Going on after 2 of 4 methods.\n" in capsys.readouterr().out
@@ -422,7 +457,7 @@ def test_commands_that_measure_time_start_again_on_one_thread(monkeypatch):
         raise SystemExit(7 if environment["OMP_NUM_THREADS"] == "1" else 1)
 
     monkeypatch.setattr(bench.os, "execve", replaced)
-    for command in ("maml", "families", "omniglot-challenge"):
+    for command in ("maml", "families", "omniglot-challenge", "bench"):
         monkeypatch.setattr(sys, "argv", ["tinygrad_meta", command])
         with pytest.raises(SystemExit) as exit:
             cli.main()

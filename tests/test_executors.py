@@ -317,6 +317,16 @@ def test_bad_arguments(options, error, message):
         train(**{"executor": Inline(), "workers": 2} | options)
 
 
+def test_a_mean_over_tasks_that_see_each_other_is_noticed_even_where_the_losses_agree():
+    def centred(theta, batch):
+        """The tasks' mean is taken off, which for these tasks changes the gradient, and not the loss."""
+        away = theta * batch - tg.mean(theta * batch, axis=0)
+        return tg.mean(away * away) * 0 + 1, tg.sum(away * batch, axis=0)
+
+    with pytest.raises(ValueError, match="the gradient, by its length, of this one is 0 for the first task, 0 for the second"):
+        spread(centred, Inline(), 2)(tg.tensor([1.0]), np.array([[1.0], [3.0]]))
+
+
 @pytest.mark.parametrize("shapes, named", [([(3, 1), (2, 1)], r"\(3, 1\), \(2, 1\)"), ([(3, 1), ()], r"\(3, 1\), \(\)"),
                                            ([(0, 1)], r"\(0, 1\)"), ([], "no arrays")])
 def test_batches_that_cannot_be_split(shapes, named):
@@ -385,6 +395,19 @@ def test_ctrl_c_ends_the_program_at_once_and_quietly(tmp_path):
             except KeyboardInterrupt:
                 print("interrupted", time.monotonic() - start < 15, [os.path.exists(f"/proc/{pid}") for pid in pids])
         """, tmp_path) == ("interrupted True [False, False]\n", "")
+
+
+def test_workers_end_with_a_program_that_is_killed(tmp_path):
+    printed, _ = script("""
+        import os, signal
+        from tinygrad_meta.meta.parallel import open_executor
+
+        if __name__ == "__main__":
+            with open_executor("processes:2") as (executor, _):
+                print(*executor.pool._processes, flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
+        """, tmp_path)  # which waits until nobody can print any more, workers included
+    assert len(printed.split()) == 2
 
 
 def test_a_program_that_would_start_itself_again_is_told_how_not_to(tmp_path):

@@ -1,5 +1,7 @@
 """Stateless and stateful models, losses and initialisers."""
 
+from collections import namedtuple
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,20 @@ def test_module_and_stateless_model_agree():
     x = np.random.default_rng(1).normal(size=(4, 2))
     np.testing.assert_array_equal(model(x).data, nn.mlp(params, x, "tanh").data)
     np.testing.assert_array_equal(nn.functional_call(model, model.named_parameters(), x).data, model(x).data)
+
+
+def test_a_module_may_hold_a_named_tuple():
+    class Affine(nn.Module):
+        def __init__(self):
+            self.pair = namedtuple("Pair", "scale shift")(tg.tensor(2.0, requires_grad=True), tg.tensor(1.0, requires_grad=True))
+
+        def forward(self, x):
+            return self.pair.scale * x + self.pair.shift
+
+    model = Affine()
+    assert nn.functional_call(model, {"pair.0": 3.0}, 2.0).item() == 7
+    model.load_state_dict({name: value + 1 for name, value in model.state_dict().items()})
+    assert model(2.0).item() == 8
 
 
 def test_functional_call_is_differentiable_by_its_parameters_and_leaves_the_module_alone():

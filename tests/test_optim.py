@@ -47,6 +47,13 @@ def test_new_parameters_are_built_like_the_old_which_stay_as_they_were(optimizer
     np.testing.assert_array_equal(old["w"][0].data, [[1, 2]])
 
 
+@pytest.mark.parametrize("optimizer", [SGD(), Adam()], ids=["SGD", "Adam"])
+def test_an_optimizer_is_for_one_model(optimizer):
+    optimizer.step([tg.tensor([1.0])], [np.ones(1)])
+    with pytest.raises(ValueError, match="averages of 1 numbers, and the parameters are 2: make one for each model"):
+        optimizer.step([tg.tensor([1.0, 2.0])], [np.ones(2)])
+
+
 def test_gradients_of_another_structure_or_shape_are_refused():
     params = {"w": tg.tensor([1.0, 2.0])}
     with pytest.raises(ValueError, match="not built alike"):

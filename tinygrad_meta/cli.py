@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import os
 import platform
 import sys
 import tempfile
@@ -38,12 +39,17 @@ def main(argv=None):
     if getattr(args, "paper", False):
         maml_parser.set_defaults(**PAPER)
         args = parser.parse_args(argv)
-    if typed and args.run in (run_maml, run_families, run_challenge):
+    if typed and args.run in (run_maml, run_families, run_challenge, run_bench):
         bench.restart_on_one_thread()
     try:
         sys.exit(args.run(args))
     except KeyboardInterrupt:
         sys.exit(130)  # as shells have it: 128, and the number of the signal
+    except MemoryError as error:
+        sys.exit(complain(args.command, f"there is not enough memory: {error}", 1))
+    except BrokenPipeError:  # whoever read what is printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 # ------------------------------------------------------------------------------------------------------- the options
@@ -51,6 +57,8 @@ def main(argv=None):
 
 class Parser(argparse.ArgumentParser):
     def error(self, message):
+        if message.endswith("expected one argument"):
+            message += " (a value that begins with - is written behind =, as in --expression=-x1)"
         self.exit(2, f"{self.prog}: {message}\n")  # the one sentence, without a page of usage before it
 
 
@@ -68,6 +76,14 @@ def at_least(low, kind):
         return value
 
     return number
+
+
+def positive(text):
+    """An option's type: a finite number, greater than 0."""
+    value = at_least(0, float)(text)
+    if not value:
+        raise argparse.ArgumentTypeError(f"must be a number greater than 0, and is {text!r}")
+    return value
 
 
 def parsers():
@@ -88,7 +104,7 @@ def parsers():
   python -m tinygrad_meta bench --quick        how long a meta-gradient takes, here and in other libraries
 
 To learn how it works, begin with the command graph, and with docs/course/index.md.""")
-    commands = parser.add_subparsers(title="commands", required=True,
+    commands = parser.add_subparsers(title="commands", required=True, dest="command",
                                      metavar="{maml,families,omniglot-challenge,graph,check,bench}")
 
     maml = commands.add_parser(
@@ -113,7 +129,7 @@ To learn how it works, begin with the command graph, and with docs/course/index.
     option("--meta-step-size", type=real, default=0.02, metavar="BETA", help="step size of Adam, at its peak (%(default)s)")
     option("--schedule", choices=["cosine", "constant"], default="cosine",
            help="of the meta step size; the first tenth of the cosine is a warm-up (%(default)s)")
-    option("--clip", type=real, metavar="NORM", help="scale meta-gradients down to this norm where they exceed it")
+    option("--clip", type=positive, metavar="NORM", help="scale meta-gradients down to this norm where they exceed it")
     option("--first-order", action="store_true", help="ignore second derivatives: no MAML, only its first-order variant")
     option = maml.add_argument_group("network").add_argument
     option("--hidden", type=whole, nargs="+", default=[40, 40], metavar="N", help="sizes of the hidden layers (40 40)")
@@ -180,7 +196,7 @@ To learn how it works, begin with the command graph, and with docs/course/index.
     graph.add_argument("--order", type=int, choices=[1, 2], default=1, help="2 is for second derivatives too (%(default)s)")
     graph.add_argument("--ascii", action="store_true", help="write d and * instead of ∂ and ·")
     picture = graph.add_mutually_exclusive_group()
-    picture.add_argument("--draw", type=output_file, metavar="PATH", help="also draw the graph, as .svg or .png")
+    picture.add_argument("--draw", type=picture_file, metavar="PATH", help="also draw the graph, as .svg or .png")
     picture.add_argument("--output", type=output_folder, metavar="FOLDER", help="also draw it, as graph.svg in this folder")
 
     check = commands.add_parser("check", help="check every derivative rule against finite differences",
@@ -202,7 +218,8 @@ To learn how it works, begin with the command graph, and with docs/course/index.
 
 def add_data_options(parser, output):
     parser.add_argument("--data", default="omniglot", type=Path, metavar="FOLDER",
-                        help="where Omniglot's archives are, such as images_background_small1.zip (%(default)s)")
+                        help="where Omniglot's archives are, such as images_background_small1.zip, and small copies of their images "
+                        "are kept (%(default)s)")
     parser.add_argument("--download", action="store_true", help="fetch archives that are missing there, 3 MB in all")
     parser.add_argument("--output", type=output_folder, metavar="FOLDER",
                         help=f"where to save pictures and results.json ({output})")
@@ -235,7 +252,17 @@ def output_folder(text):
 
 def output_file(text):
     """An option's type: a file that can be written."""
-    return output_folder(Path(text).parent) / Path(text).name
+    path = output_folder(Path(text).parent) / Path(text).name
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a file, and {text!r} is a folder")
+    return path
+
+
+def picture_file(text):
+    """An option's type: a picture that can be drawn."""
+    if Path(text).suffix not in (".svg", ".png"):
+        raise argparse.ArgumentTypeError(f"must end in .svg or .png, and is {text!r}")
+    return output_file(text)
 
 
 # ------------------------------------------------------------------------------------------------------- the commands
@@ -251,6 +278,7 @@ def run_maml(args):
     start, experiment = time.perf_counter(), Experiment(args)
     with ExitStack() as stack:
         try:
+            stack.enter_context(experiment.checkpoints.alone())
             begin_maml(experiment, args)
             elsewhere = stack.enter_context(open_executor(args.executor)) if args.executor else ()
         except (OSError, ValueError) as error:
@@ -258,7 +286,7 @@ def run_maml(args):
         try:
             train_maml(experiment, args, *elsewhere)
             report_maml(experiment, args, start)
-        except (CheckpointError, Diverged, OSError) as error:
+        except (CheckpointError, Diverged, OSError, MemoryError) as error:
             return complain("maml", f"{error}. {experiment.checkpoints}", 1)
 
 
@@ -349,22 +377,24 @@ def run_families(args):
     args.shots = args.shots or (10 if args.tasks == "sine" else 1)
     args.output = args.output or output_folder(f"results/families-{args.tasks}")
     start, checkpoints = time.perf_counter(), Checkpoints(args.output, "methods")
-    try:
-        problem = family_problem(args)
-        problem.sample(1, np.random.default_rng(0))
-        checkpoints.check_space(sum(p.data.nbytes for method in problem.methods.values() for p in leaves(method.params)))
-        scores, trained = resume_families(args, problem, checkpoints) if args.resume else ({}, {})
-        if not args.resume:
-            announce_loss(checkpoints)
-    except (OSError, ValueError) as error:
-        return complain("families", error)
-    try:
-        train_families(args, problem, scores, trained, checkpoints)
-        if not scores:
-            return complain("families", "stopped before any method was trained")
-        report_families(args, problem, scores, trained, start)
-    except OSError as error:
-        return complain("families", f"{error}. {checkpoints}", 1)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(checkpoints.alone())
+            problem = family_problem(args)
+            problem.sample(1, np.random.default_rng(0))
+            checkpoints.check_space(sum(p.data.nbytes for method in problem.methods.values() for p in leaves(method.params)))
+            scores, trained = resume_families(args, problem, checkpoints) if args.resume else ({}, {})
+            if not args.resume:
+                announce_loss(checkpoints)
+        except (OSError, ValueError) as error:
+            return complain("families", error)
+        try:
+            train_families(args, problem, scores, trained, checkpoints)
+            if not scores:
+                return complain("families", "stopped before any method was trained")
+            report_families(args, problem, scores, trained, start)
+        except (OSError, MemoryError) as error:
+            return complain("families", f"{error}. {checkpoints}", 1)
 
 
 def train_families(args, problem, scores, trained, checkpoints):
@@ -433,7 +463,7 @@ def report_families(args, problem, scores, trained, start):
                   if name not in scores or not is_finished(method, scores[name], args)]
     print(family_table(scores, args))
     if unfinished:
-        print(f"Not trained to the end: {', '.join(unfinished)}. The same command with --resume trains those.")
+        print(f"Not finished: {', '.join(unfinished)}. The same command with --resume does the rest.")
     methods = {name: score._asdict() for name, score in scores.items()}
     save_results(args, start, {"stopped": bool(unfinished), "methods": methods})
     save_picture(args.output / "families.png", plots.plot_comparison, scores, measure_of(args))
@@ -579,10 +609,13 @@ def run_challenge(args):
     interval = 209 * wrong.mean(axis=1).std(ddof=1) / np.sqrt(len(wrong))  # Student's t for 20 runs is 2.09
     print(challenge_table(error, interval, args))
     worst = int(wrong.sum(axis=1).argmax())
-    save_results(args, start, {"error_percent": error, "interval": interval, "errors_of_runs": wrong.sum(axis=1).tolist(),
-                               "steps": steps, "training_seconds": training})
-    save_picture(args.output / "worst_run.png", plots.plot_run, part(runs, worst, worst + 1), answers[worst],
-                 f"The worst run, number {worst + 1}: {wrong[worst].sum()} of {len(wrong[worst])} wrong")
+    try:
+        save_results(args, start, {"error_percent": error, "interval": interval, "errors_of_runs": wrong.sum(axis=1).tolist(),
+                                   "steps": steps, "training_seconds": training})
+        save_picture(args.output / "worst_run.png", plots.plot_run, part(runs, worst, worst + 1), answers[worst],
+                     f"The worst run, number {worst + 1}: {wrong[worst].sum()} of {len(wrong[worst])} wrong")
+    except OSError as error:
+        return complain("omniglot-challenge", error, 1)
     print(f"\n{time.perf_counter() - start:.0f} seconds. Saved worst_run.png and results.json in {args.output}/")
 
 
@@ -607,8 +640,8 @@ def save_results(args, start, results):
     """Write results.json, with what it takes to reproduce them."""
     import matplotlib
 
-    configuration = {name: str(value) if isinstance(value, Path) else value
-                     for name, value in vars(args).items() if name not in ("run", "output", "resume", "checkpoint_every")}
+    configuration = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()
+                     if name not in ("run", "command", "output", "resume", "checkpoint_every")}
     versions = {"tinygrad_meta": tg.__version__, "python": platform.python_version(), "numpy": np.__version__,
                 "matplotlib": matplotlib.__version__}
     seconds = round(time.perf_counter() - start, 2)
@@ -641,6 +674,8 @@ def run_graph(args):
 
     values = dict(args.values) or ({"x1": 2.0, "x2": 3.0} if args.expression == SLIDE else {})
     try:
+        if len(values) < len(args.values):
+            raise ValueError("each variable takes one value, and one of them was given two")
         F, variables = parse(args.expression, values)
         if not F.requires_grad:
             raise ValueError(f"{args.expression!r} depends on no variable: there is nothing to differentiate by")
@@ -653,7 +688,10 @@ def run_graph(args):
         print_second_order(F, variables, args.ascii)
     path = args.draw or args.output and args.output / "graph.svg"
     if path:
-        tg.graph.draw(F, path, order=args.order)
+        try:
+            tg.graph.draw(F, path, order=args.order)
+        except OSError as error:
+            return complain("graph", error, 1)
         print(f"\nPicture: {path}")
 
 
@@ -698,4 +736,7 @@ def run_check(args):
 
 def run_bench(args):
     """Print one row per workload."""
-    return bench.bench(args.quick, args.json)
+    try:
+        return bench.bench(args.quick, args.json)
+    except OSError as error:
+        return complain("bench", error, 1)

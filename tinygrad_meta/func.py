@@ -202,7 +202,7 @@ def checkpoint(f):
 
     @wraps(f)
     def recomputing(*args, **options):
-        given = [np.array(x) if isinstance(x, np.ndarray) else x for x in leaves((args, options))]  # theirs may change meanwhile
+        given = [np.array(x) if isinstance(x, np.ndarray) else x for x in leaves((args, options))]  # which may change
         varying = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
         if not varying or not recording.get():
             return f(*args, **options)

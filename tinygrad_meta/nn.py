@@ -99,7 +99,8 @@ def init_layers(shapes, rng, initializer, dtype):
 
 def check_sizes(sizes):
     several = listed(sizes)
-    counts = isinstance(several, (list, tuple)) and all([type(n) is not bool and isinstance(n, (int, np.integer)) for n in several])
+    counts = isinstance(several, (list, tuple)) and all(
+        [type(n) is not bool and isinstance(n, (int, np.integer)) for n in several])
     if not counts or len(several) < 2 or min(several) < 1:
         raise ValueError("a network needs a list of at least an input and an output size, each a whole number, 1 or more, and "
                          f"got {sizes!r}")
@@ -474,7 +475,8 @@ def with_tensors(value, new):
     if isinstance(value, dict):
         return {key: with_tensors(part, new) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)([with_tensors(part, new) for part in value])
+        parts = [with_tensors(part, new) for part in value]
+        return value._make(parts) if hasattr(value, "_fields") else type(value)(parts)
     return value
 
 

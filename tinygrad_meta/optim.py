@@ -45,9 +45,12 @@ class Optimizer:
                 raise TypeError(f"a parameter of dtype {p.dtype} came with a gradient of dtype {g.dtype}")
         with no_grad():
             x, g = as_vector(old), as_vector(grads)
-            self.steps += 1
             if self.state is None:
                 self.state = [0 * x for _ in range(self.averages)]
+            if any([average.shape != x.shape for average in self.state]):
+                raise ValueError(f"this optimizer has averages of {self.state[0].size} numbers, and the parameters are "
+                                 f"{x.size}: make one for each model")
+            self.steps += 1
             x, self.state = self.move(x, g, self.state, *self.rates(self.steps))
             new = [Tensor(part, p.dtype, requires_grad=True, name=p.name) for part, p in zip(split(x, old), old, strict=True)]
         return rebuild(params, new)

@@ -164,8 +164,8 @@ def compiled(*inputs):
 
 
 def refuse(g, out, *inputs):
-    raise TypeError("what a compiled function returns has no graph: differentiate inside of the function that is compiled, call "
-                    "the one that is not, or detach() the result")
+    raise TypeError("what a compiled function returns has no graph: differentiate inside of the function that is compiled, "
+                    "call the one that is not, or detach() the result")
 
 
 COMPILED = Primitive(compiled, defaultdict(lambda: refuse))

@@ -102,8 +102,8 @@ def record(f, args, options):
 
     arguments = [x for x in recorded if isinstance(x, Recorded)]
     if any([x.grad is not None for x in arguments]):
-        raise TypeError("backward() in a compiled function cannot set .grad of its arguments: return the result of tg.grad(...) "
-                        "instead")
+        raise TypeError("backward() in a compiled function cannot set .grad of its arguments: return the result of "
+                        "tg.grad(...) instead")
     inputs = [Node(None, (), {}, x.shape, x.dtype, name=x.name or f"input {i}") for i, x in enumerate(arguments)]
     nodes = dict(zip([x.order for x in arguments], inputs, strict=True))
     outputs = [t for t in leaves(returned) if isinstance(t, Tensor)]

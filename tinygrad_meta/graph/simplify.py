@@ -234,7 +234,7 @@ def gather_factors(node, graph):
     match node:
         case Node("multiply", [Node("multiply", [x, c]), d]) if None not in (number(c), number(d)) and x.value is None:
             factor, limits = number(c) * number(d), np.finfo(node.dtype)
-            if float(limits.tiny) <= abs(factor) <= float(limits.max):  # else the numbers that x * c * d has may all fit, and c * d not
+            if float(limits.tiny) <= abs(factor) <= float(limits.max):  # where x * c * d may fit, c * d may not
                 return graph("multiply", x, factor)
 
 

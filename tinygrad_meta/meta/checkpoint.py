@@ -12,8 +12,10 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +173,9 @@ def differences(was, now):
                       if was.get(name) != now[name]])
 
 
+OURS = re.compile(r"checkpoint-\d+\.npz(\.part)?")  # parts of files are what killed programs leave
+
+
 class Checkpoints:
     """The latest checkpoint of a run and the one before, in a folder: ``checkpoint-1000.npz`` is that of iteration 1,000.
 
@@ -196,14 +201,38 @@ class Checkpoints:
             return "There is no checkpoint of this run yet"
         return f"The last good checkpoint is {self.latest}, after {self.iteration:,} {self.unit}"
 
+    @contextmanager
+    def alone(self):
+        """Keep other runs out of the folder while the context lasts; a CheckpointError if this one is kept out.
+
+        The folder itself is locked, which ends with the program, however that ends.
+        """
+        try:
+            import fcntl
+        except ImportError:  # not on Windows
+            yield
+            return
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CheckpointError(f"another run is writing to {self.folder}: wait for it to end, or give this one a folder "
+                                      "of its own with --output") from None
+            except OSError:  # some file systems of networks know no locks
+                pass
+            yield
+        finally:
+            os.close(folder)
+
     def save(self, iteration, iterations, arrays, facts):
         """Write the checkpoint of one of so many iterations, and delete all others but the latest: its turn is next time."""
         path = self.folder / f"checkpoint-{iteration}.npz"
         if iteration == self.iteration:
             return
         save(path, arrays, facts | {"iteration": iteration, "iterations": iterations})
-        for other in self.folder.glob("checkpoint-*.npz*"):  # parts of files that a killed program left, too
-            if other not in (path, self.latest):
+        for other in self.folder.iterdir():
+            if OURS.fullmatch(other.name) and other not in (path, self.latest):
                 other.unlink(missing_ok=True)
         self.latest, self.iteration = path, iteration
 

@@ -260,15 +260,27 @@ def compare(problem, seconds, iterations=None, seed=0, progress=lambda method, s
             warnings.warn(f"{name}: {error}. It is tested as it was before.", stacklevel=2)
         if done or not method.objective:
             training = time.perf_counter() - start if done else 0.0
-            if method.choices:
-                aside = problem.sample(250, np.random.default_rng([seed, 2]))
-                candidates = [method._replace(learner=learner) for learner in method.choices]
-                method = min(candidates, key=lambda m: test(m, params, aside, problem.measure).mean())
-            values = test(method, params, problem.test, problem.measure)
-            interval = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
-            yield name, params, Score(method.family, float(values.mean()), float(interval), len(values), training, done,
-                                      milliseconds_to_adapt(method, params, problem.test),
-                                      sum([p.size for p in leaves(params)]), method.gradient_steps)
+            try:
+                score = score_of(problem, method, params, training, done, seed)
+            except KeyboardInterrupt:
+                if stopped:
+                    raise
+                stopped = True  # which ends training, and does not throw away what this method has learnt
+                score = score_of(problem, method, params, training, done, seed)
+            yield name, params, score
+
+
+def score_of(problem, method, params, training, done, seed):
+    """Test a method that was trained for so many seconds and steps; if it has a choice, with what is best on other tasks."""
+    if method.choices:
+        aside = problem.sample(250, np.random.default_rng([seed, 2]))
+        candidates = [method._replace(learner=learner) for learner in method.choices]
+        method = min(candidates, key=lambda m: test(m, params, aside, problem.measure).mean())
+    values = test(method, params, problem.test, problem.measure)
+    interval = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
+    return Score(method.family, float(values.mean()), float(interval), len(values), training, done,
+                 milliseconds_to_adapt(method, params, problem.test), sum([p.size for p in leaves(params)]),
+                 method.gradient_steps)
 
 
 def train_for(method, batches, seconds, iterations=None, max_norm=10.0):

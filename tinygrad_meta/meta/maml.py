@@ -126,7 +126,7 @@ def tasks_of(batch):
         raise TypeError("a batch of tasks must have a support and a query, each a pair of arrays (x, y), and this is "
                         f"{kind(batch)}")
     pairs = matching_pair("support", batch.support), matching_pair("query", batch.query)
-    support, query = (getattr(y, "shape", ()) for _, y in pairs)
+    support, query = (y.shape if hasattr(y, "shape") else np.shape(y) for _, y in pairs)
     if support[:1] != query[:1] or not support or 0 in support + query:
         raise ValueError("support and query must have the same tasks, as their first axis, and at least one point each, and "
                          f"the shapes of their y are {support} and {query}")

@@ -177,13 +177,18 @@ def split_batch(batch, most):
 
 
 def check_mean(gradient_of, theta, batch):
-    """Raise a ValueError if the loss of the first two tasks is not the mean of their losses: parts cannot be put together."""
+    """Raise a ValueError if loss or gradient of the first two tasks is not the mean of those of each."""
     if count_tasks(batch) < 2:
         return
-    first, second, both = (gradient_of(theta, part(batch, *ends))[0].item() for ends in ((0, 1), (1, 2), (0, 2)))
-    if np.isfinite([first, second, both]).all() and abs(both - (first + second) / 2) > 1e-3 * max(abs(first), abs(second)):
-        raise ValueError("an objective that is split over workers must be a mean over tasks, each on its own, and this one is "
-                         f"{first:.6g} for the first task, {second:.6g} for the second and {both:.6g} for both")
+    answers = [gradient_of(theta, part(batch, *ends)) for ends in ((0, 1), (1, 2), (0, 2))]
+    for what, values in zip(("loss", "gradient, by its length,"), zip(*answers, strict=True), strict=True):
+        first, second, both = (value.data.astype(float) for value in values)
+        size = max(np.linalg.norm(first), np.linalg.norm(second))
+        if np.linalg.norm(both - (first + second) / 2) > 1e-3 * size:  # and not if any is nan: that is somebody else's to say
+            one, other, together = map(np.linalg.norm, (first, second, both))
+            raise ValueError("an objective that is split over workers must be a mean over tasks, each on its own, and the "
+                             f"{what} of this one is {one:.6g} for the first task, {other:.6g} for the second and "
+                             f"{together:.6g} for both")
 
 
 # Executors.
@@ -215,7 +220,7 @@ def open_executor(text):
     kind, _, where = text.partition(":")
     if kind == "processes" and where.isdecimal() and int(where):
         opened = processes(int(where))
-    elif kind == "dask" and re.fullmatch(r"\w+://.+:\d+", where):
+    elif kind == "dask" and re.fullmatch(r"(tcp|tls)://.+:\d+", where):
         opened = dask(where)
     else:
         raise ValueError("an executor is written processes:N, for N processes of which there is at least one, or "
@@ -258,7 +263,7 @@ def start(workers):
     from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
     from multiprocessing import get_context
 
-    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), end_with_the_program)
     try:
         with inherited():
             started = [pool.submit(os.getpid) for _ in range(workers)]
@@ -271,6 +276,17 @@ def start(workers):
         raise RuntimeError("the worker processes ended as soon as they were started. Each of them imports the program's main "
                            "file, which must therefore start its work under if __name__ == '__main__':") from None
     return pool
+
+
+def end_with_the_program():
+    """In a worker: do not outlive the training process, which may be killed before it can end its workers."""
+    from multiprocessing import parent_process
+
+    def wait():
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextmanager
@@ -314,7 +330,7 @@ def dask(address):
         raise ValueError("dask needs one more package: pip install tinygrad_meta[distributed]") from None
     try:
         client = Client(address, timeout=TIMEOUT, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # the last where tls has no certificates
         raise ValueError(f"there is no Dask scheduler to be reached at {address}: {error}") from error
     try:
         workers = sum(client.nthreads().values())
