@@ -241,8 +241,8 @@ def backward(self, gradient=None, create_graph=False):
         raise ValueError("backward() found nothing that requires a gradient: make your parameters with requires_grad=True")
     for leaf, g in zip(leaves, grad(self, leaves, None if gradient is None else [gradient], create_graph), strict=True):
         if type(g) is not type(leaf):
-            raise TypeError("backward() in a function that is being recorded cannot set .grad of a tensor outside of it: return "
-                            "the result of tg.grad(...) instead")
+            raise TypeError("backward() in a function that is being recorded cannot set .grad of a tensor outside of it: "
+                            "return the result of tg.grad(...) instead")
         leaf.grad = g if leaf.grad is None else leaf.grad + g
 
 

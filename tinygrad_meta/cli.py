@@ -218,8 +218,8 @@ To learn how it works, begin with the command graph, and with docs/course/index.
 
 def add_data_options(parser, output):
     parser.add_argument("--data", default="omniglot", type=Path, metavar="FOLDER",
-                        help="where Omniglot's archives are, such as images_background_small1.zip, and small copies of their images "
-                        "are kept (%(default)s)")
+                        help="where Omniglot's archives are, such as images_background_small1.zip, and small copies of their "
+                        "images are kept (%(default)s)")
     parser.add_argument("--download", action="store_true", help="fetch archives that are missing there, 3 MB in all")
     parser.add_argument("--output", type=output_folder, metavar="FOLDER",
                         help=f"where to save pictures and results.json ({output})")
