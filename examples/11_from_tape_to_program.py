@@ -49,7 +49,7 @@ def meta_gradient(theta, batch):
 
 theta = tg.nn.init_mlp([1, 40, 40, 1], rng=0, dtype="float32")
 batch = tg.tasks.SineTasks(dtype="float32").sample(25, n_support=10, n_query=10, rng=0)
-_, recorded, _ = record(meta_gradient, (theta, batch), {})
+_, recorded, *_ = record(meta_gradient, (theta, batch), {})
 rewrites = SAFE + REORDERING
 stages = {"as recorded": recorded, "merged, folded": rewritten(recorded, [])}
 stages |= {rewrite.pattern: rewritten(recorded, rewrites[: i + 1])

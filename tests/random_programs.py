@@ -490,7 +490,9 @@ def softmax(draft, name):
 @draws("var", "std", "norm")
 def spread(draft, name):
     x = draft.operand(all)
-    options = draft.axes_of(x) | ({"ddof": 1} if name != "norm" and draft.sometimes() else {})
+    options = draft.axes_of(x)
+    several = draft.values[x].size > tg.sum(draft.values[x], **options).size  # entries for each result
+    options |= {"ddof": 1} if name != "norm" and several and draft.sometimes() else {}
     if name != "var" and np.min(getattr(tg, name)(draft.values[x], **options).data) < SMALL:
         raise Unfit  # near the kink at 0
     draft.add(name, x, **options)

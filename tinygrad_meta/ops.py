@@ -601,7 +601,7 @@ def std(x, axis=None, ddof=0, keepdims=False):
 def one_over(size, size_after, ddof=0):
     """1 / (n - ddof), where a reduction from ``size`` to ``size_after`` entries makes one of every n."""
     n = size // builtins.max(size_after, 1) - ddof
-    return 1 / n if n > 0 else float("inf")  # as NumPy divides by 0: nan for 0 / 0, else infinite
+    return 1 / n if n > 0 else float("inf" if size else "nan")  # as in NumPy: with too large a ddof, and of no entries
 
 
 # --------------------------------------------------------------------------------------------------------- products
