@@ -358,6 +358,12 @@ def sum_to(x, shape):
     return add_up(x, axes).reshape(shape)
 
 
+def add_up(x, axis, keepdims=False):
+    if x.dtype == np.float16:  # in which adding 1 to 2,048 gives 2,048
+        return np.add.reduce(x, axis, np.float32, keepdims=keepdims).astype(np.float16)
+    return np.add.reduce(x, axis, keepdims=keepdims)
+
+
 @lru_cache
 def stretched_axes(shape, new_shape):
     """The axes of ``new_shape`` that ``broadcast_to`` adds in front, or stretches from length 1."""
@@ -501,12 +507,6 @@ def restore(g, x, axis, keepdims):
 def sum(x, axis=None, keepdims=False):
     """Add up over ``axis`` (a number, a tuple, or ``None`` for all)."""
     return add_up(x, axis, keepdims)
-
-
-def add_up(x, axis, keepdims=False):
-    if x.dtype == np.float16:  # in which adding 1 to 2,048 gives 2,048
-        return np.add.reduce(x, axis, np.float32, keepdims=keepdims).astype(np.float16)
-    return np.add.reduce(x, axis, keepdims=keepdims)
 
 
 def share_ties(g, out, x, axis=None, keepdims=False):
