@@ -457,7 +457,7 @@ def shown(node):
 
 def sample(faults, count, seed):
     """Some of them, spread out: each time one of the kind, and then of the file, that was drawn least often so far."""
-    faults = random.Random(seed).sample(faults, len(faults))
+    faults = sorted(faults, key=lambda fault: random.Random(f"{seed} {fault.function} {fault.old} {fault.new}").random())
     drawn, chosen = Counter(), []
     while faults and len(chosen) < count:
         fault = min(faults, key=lambda fault: (drawn[fault.kind], drawn[fault.file], drawn[fault.kind, fault.file]))

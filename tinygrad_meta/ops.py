@@ -706,8 +706,9 @@ def einsum(subscripts, *operands):
             terms[i] = "".join([a for axis, a in enumerate(terms[i]) if axis not in short])
     for i, x in enumerate(operands):
         elsewhere = output + "".join(terms[:i] + terms[i + 1 :])
-        if not set(terms[i]) <= set(elsewhere):  # letters of this operand alone: summed now, and the rule need not care
-            operands[i] = sum(operands[i], tuple([axis for axis, a in enumerate(terms[i]) if a not in elsewhere]))
+        alone = tuple([axis for axis, a in enumerate(terms[i]) if a not in elsewhere])
+        if alone:  # letters of this operand only: summed now, and the rule need not care
+            operands[i] = sum(x, alone)
             terms[i] = "".join([a for a in terms[i] if a in elsewhere])
     return contract(*operands, subscripts=(tuple(terms), output))
 
