@@ -53,6 +53,7 @@ ONES = "grad_outputs = [Tensor(np.ones(out.shape, out.dtype)) for out in outputs
 MOVED = "np.moveaxis(view, (-3, -2, -1), (0, 1, 2))"
 APART = "apart, together = (spread(gradient_of, executor, workers, eager), faster(move))"
 SIGMOID = "return np.where(x < 0, small, one) / (one + small)"
+NONE_AT_ALL = "support[:1] != query[:1] or not support or 0 in support + query"
 BESIDE = "x, y = (as_tensor(x, beside=y), as_tensor(y, beside=x))"
 FAR = "if position - last_use.get(x, position) > distance"
 BORDERED = "bordered = np.zeros((n, height + 2, width + 2, channels), images.dtype)"
@@ -73,6 +74,7 @@ EQUIVALENT = {
     ("few_at_a_time", "few = 1 + 2 ** 18 // max(1, entries)"): "how many are few",
     ("read_subscripts", "not set(letters) <= set(ascii_letters)", "not set(letters) < set(ascii_letters)"):
         "nobody has 52 axes",
+    ("tasks_of", NONE_AT_ALL, NONE_AT_ALL.replace("not support", "not query")): "if they begin alike, both are () or none is",
     ("call", BESIDE, "x, y = (as_tensor(x, beside=y), y)"): "the general way converts it too, but slower",
     ("compute_again", FAR, FAR.replace(">", ">=")): "how far is far",
     **{("rows_of", BORDERED, BORDERED.replace(", images.dtype", other)): "more precise than the result, into which it is cast"
