@@ -391,16 +391,16 @@ def faults_in(file, source):
         for name, operators in KINDS.items():
             for new, before, after in variants(part, operators):
                 old, fresh = shown(before), shown(after)
-                known = {(function, old), (function, old, fresh)} & EQUIVALENT.keys() or left_over(old) == left_over(fresh)
+                known = {(function, old), (function, old, fresh)} & EQUIVALENT.keys() or as_read(old) == as_read(fresh)
                 if unparsed(new) != unparsed(part) and not known:
                     fault = Fault(file, before.lineno, function, name, old, fresh, part, new)
                     found.setdefault((part, unparsed(new)), fault)
     return list(found.values())
 
 
-def left_over(text):
-    """NumPy's reshape takes any negative length for the one that is left over, so that -2 is no fault there."""
-    return re.sub(r"(reshape\([^)]*)-2", r"\1-1", text)
+def as_read(text):
+    """As NumPy reads it: to reshape, any negative length is the one that is left over; axes are swapped in either order."""
+    return re.sub(r"(swapaxes\([^)]*)-2, -1", r"\1-1, -2", re.sub(r"(reshape\([^)]*)-2", r"\1-1", text))
 
 
 def parts(node, function="the module"):
