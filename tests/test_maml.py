@@ -136,11 +136,12 @@ def test_every_task_gets_its_own_copy_even_if_shapes_suggest_that_it_has_one():
     assert adapted.data[..., 0].tolist() == [[0, 1], [1, 0]]
 
 
-def test_a_loss_that_averages_over_tasks_is_refused():
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_loss_that_averages_over_tasks_is_refused(steps):
     """It would make the inner steps too small by the number of tasks."""
     params, _ = network()
     with pytest.raises(ValueError, match=r"one loss per task, of shape \(3,\), and returned shape \(\)"):
-        maml_loss(lambda p, x, y: tg.mean((nn.mlp(p, x) - y) ** 2), params, BATCH, ALPHA)
+        maml_loss(lambda p, x, y: tg.mean((nn.mlp(p, x) - y) ** 2), params, BATCH, ALPHA, steps)
 
 
 def test_a_step_size_for_every_entry():

@@ -47,7 +47,7 @@ class Optimizer:
             x, g = as_vector(old), as_vector(grads)
             if self.state is None:
                 self.state = [0 * x for _ in range(self.averages)]
-            if any([average.shape != x.shape for average in self.state]):
+            if self.state and self.state[0].shape != x.shape:
                 raise ValueError(f"this optimizer has averages of {self.state[0].size} numbers, and the parameters are "
                                  f"{x.size}: make one for each model")
             self.steps += 1
