@@ -1,7 +1,7 @@
 """Nothing silently wrong, nothing lost: ``python -m tests.reliability`` tries hard to find something, and prints what it did.
 
-The test suite makes a few hundred such trials at every change; this command makes them by the ten thousand, in an hour, and
-``--quick`` a tenth of that.  The exit code is 1 if anything was wrong.
+The test suite makes a few hundred such trials at every change; this command makes them by the ten thousand, in twenty minutes,
+and ``--quick`` a tenth of that.  The exit code is 1 if anything was wrong.
 """
 
 import argparse
