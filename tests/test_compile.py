@@ -7,7 +7,7 @@ import re
 import threading
 import tracemalloc
 from collections import namedtuple
-from itertools import count
+from itertools import count, product
 
 import numpy as np
 import pytest
@@ -328,6 +328,30 @@ def test_reuse_outputs_writes_into_the_same_arrays():
     first, second = compiled(X), compiled(Y)
     np.testing.assert_array_equal(first.data, np.exp(Y))
     assert np.shares_memory(first.data, second.data)
+
+
+@pytest.mark.parametrize("as_argument", [lambda t: t, lambda t: t.data], ids=["as tensors", "as arrays"])
+def test_a_reused_output_that_is_handed_back_is_changed_in_place(as_argument):
+    """Unless it comes back as another argument, or in part: then it must not be overwritten before it is read."""
+    compiled = tg.compile(lambda x, y, z: (x + z, y - z), reuse_outputs=True)
+    x, y = map(as_argument, compiled(X, Y, X))
+    z = np.ones_like(X)
+    x, y = map(as_argument, compiled(x, y, z))
+    new_x, new_y = compiled(x, y, z)
+    program = compiled.program
+    assert program.outputs[0] is program.inputs[0] and program.outputs[1] is program.inputs[1]
+    assert np.shares_memory(as_array(new_x), as_array(x)) and np.shares_memory(as_array(new_y), as_array(y))
+    for places in product("xyzXY", repeat=3):
+        given = {"x": x, "y": y, "z": z, "X": x[::-1], "Y": y[::-1]}
+        arguments = [given[place] for place in places]
+        before = [as_array(each).copy() for each in arguments]
+        x, y = map(as_argument, compiled(*arguments))
+        np.testing.assert_array_equal(as_array(x), before[0] + before[2])
+        np.testing.assert_array_equal(as_array(y), before[1] - before[2])
+
+
+def as_array(x):
+    return x.data if isinstance(x, tg.Tensor) else x
 
 
 def test_an_argument_is_not_written_to_and_later_changes_to_it_are_not_seen():

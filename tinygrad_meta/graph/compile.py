@@ -56,7 +56,8 @@ def compile(f, reuse_outputs=False):
         run again, so it must do the same whatever the values are.  Arguments that are not arrays (numbers, strings) and
         captured variables are constants of the recording.
     reuse_outputs : bool
-        Return arrays that the next call overwrites, instead of new ones.  Not for use from several threads.
+        Return arrays that the next call overwrites, instead of new ones.  Handed back as arguments in the same places, as the
+        parameters of a training step are, they need not be copied.  Not for use from several threads.
 
     Returns
     -------
@@ -84,10 +85,10 @@ class Compiled:
             return run_eagerly(self.f, args, options)  # so that every result is looked at
         program = self.programs.get(key)
         if program is None:
-            program = self.programs[key] = Program(self.f, args, options)
+            program = self.programs[key] = Program(self.f, args, options, self.reuse_outputs)
             if len(self.programs) > CACHE_SIZE:
                 self.programs.pop(next(iter(self.programs)), None)
-        return program(given, self.reuse_outputs)
+        return program(given)
 
     def __get__(self, instance, owner):
         return self if instance is None else partial(self, instance)  # so that methods can be compiled too
@@ -127,7 +128,8 @@ def look(part, given):
 class Program:
     """A list of NumPy calls, and the buffers that they read and write."""
 
-    def __init__(self, f, args, options):
+    def __init__(self, f, args, options, reuse_outputs=False):
+        self.reuse_outputs = reuse_outputs
         self.name = getattr(f, "__name__", "function")
         self.input_nodes, outputs, self.returned, self.requiring, self.captured = record(f, args, options)
         if description(self.input_nodes, outputs, self.returned) != description(*record(f, args, options)[:3]):
@@ -136,24 +138,32 @@ class Program:
         self.recorded = len([node for node in order(outputs) if node.op])
         outputs = simplify(outputs)
         self.nodes = compute_again(order(outputs))
-        self.arrays, self.owner = allocate(self.nodes, self.input_nodes, outputs)
+        self.arrays, self.owner = allocate(self.nodes, self.input_nodes, outputs, reuse_outputs)
         self.inputs, self.outputs = ([self.arrays[node] for node in nodes] for nodes in (self.input_nodes, outputs))
-        zeros = {}
+        self.places, zeros = set(map(id, self.inputs)), {}
         self.instructions = [instruction(node, [self.arrays[x] for x in node.inputs], self.arrays[node], zeros)
                              for node in self.nodes if node.op and self.owner[node] is node]
         self.lock = threading.Lock()
 
-    def __call__(self, given, reuse_outputs=False):
+    def __call__(self, given):
         with self.lock:  # the buffers serve one call at a time
-            for buffer, x in zip(self.inputs, given, strict=True):
-                buffer[...] = x._data if isinstance(x, Tensor) else x
+            self.read([x._data if isinstance(x, Tensor) else x for x in given])
             for run in self.instructions:
                 run()
-            values = self.outputs if reuse_outputs else [array.copy() for array in self.outputs]
+            values = self.outputs if self.reuse_outputs else [array.copy() for array in self.outputs]
         sources = origins([*given, *self.captured]) if any(self.requiring) and recording.get() else ()
         tensors = iter([result(value, required, COMPILED, sources, NO_ATTRIBUTES)
                         for value, required in zip(values, self.requiring, strict=True)])
         return rebuild(self.returned, [next(tensors) if leaf is OUTPUT else copy(leaf) for leaf in leaves(self.returned)])
+
+    def read(self, values):
+        """Copy the arguments into their buffers, where a result that is handed back may already lie."""
+        if self.reuse_outputs:  # and one that lies in the buffer of another argument is read before that is
+            values = [x.copy() if x is not mine and (id(x) in self.places or id(x.base) in self.places) else x
+                      for mine, x in zip(self.inputs, values, strict=True)]
+        for buffer, x in zip(self.inputs, values, strict=True):
+            if x is not buffer:
+                buffer[...] = x
 
     def __repr__(self):
         return text_of(self)
@@ -204,31 +214,34 @@ def compute_again(nodes, distance=100):
 VIEWS = {"identity", "reshape", "broadcast_to", "permute_dims", "getitem"}
 
 
-def allocate(nodes, inputs, outputs):
+def allocate(nodes, inputs, outputs, reuse_outputs=False):
     """An array for every node, none of which is written to while anybody still needs what it holds."""
+    arrays = {x: np.empty(x.shape, x.dtype) for x in inputs}
     scratch = np.empty(max([size(node) * node.dtype.itemsize for node in [*inputs, *nodes]], default=0), np.uint8)
-    _, owner = lay_out(nodes, inputs, lambda node, position: in_shape_of(node, scratch))
+    _, owner = lay_out(nodes, arrays, lambda node, position: in_shape_of(node, scratch))
     last_use = {owner[x]: position for position, node in enumerate(nodes) for x in node.inputs}
     last_use |= {owner[x]: len(nodes) for x in outputs}
     free, held = [], {}
 
     def from_pool(node, position):
-        dying = [x for x in dict.fromkeys([owner[x] for x in node.inputs]) if last_use[x] == position and x in held]
+        dying = [x for x in dict.fromkeys([owner[x] for x in node.inputs]) if last_use[x] == position]
         # An elementwise operation may write over an input that it is the last to read, if it reads it entry by entry.
         overwritten = [x for x in dying if node.kind in UFUNCS and (x.shape, x.dtype) == (node.shape, node.dtype)
                        and all([y is x for y in node.inputs if owner[y] is x])]
-        free.extend([held.pop(x) for x in overwritten])
+        for x in overwritten if reuse_outputs else ():
+            if (x, node) in zip(inputs, outputs, strict=False):  # likely to be handed back, and then it lies where it belongs
+                return arrays[x]
+        free.extend([held.pop(x) for x in overwritten if x in held])
         held[node] = take_buffer(free, node)
-        free.extend([held.pop(x) for x in dying if x not in overwritten])
+        free.extend([held.pop(x) for x in dying if x in held])
         return in_shape_of(node, held[node])
 
-    return lay_out(nodes, inputs, from_pool)
+    return lay_out(nodes, arrays, from_pool)
 
 
 def lay_out(nodes, inputs, storage):
     """Arrays for all nodes, and for each the node in whose array its value lies: another one if it is a view."""
-    arrays = {x: np.empty(x.shape, x.dtype) for x in inputs}
-    owner = {x: x for x in inputs}
+    arrays, owner = dict(inputs), {x: x for x in inputs}
     for position, node in enumerate(nodes):
         if node.op is None:
             arrays.setdefault(node, node.value)
