@@ -140,7 +140,7 @@ class Program:
         self.nodes = compute_again(order(outputs))
         self.arrays, self.owner = allocate(self.nodes, self.input_nodes, outputs, reuse_outputs)
         self.inputs, self.outputs = ([self.arrays[node] for node in nodes] for nodes in (self.input_nodes, outputs))
-        self.places, zeros = set(map(id, self.inputs)), {}
+        zeros = {}
         self.instructions = [instruction(node, [self.arrays[x] for x in node.inputs], self.arrays[node], zeros)
                              for node in self.nodes if node.op and self.owner[node] is node]
         self.lock = threading.Lock()
@@ -157,10 +157,11 @@ class Program:
         return rebuild(self.returned, [next(tensors) if leaf is OUTPUT else copy(leaf) for leaf in leaves(self.returned)])
 
     def read(self, values):
-        """Copy the arguments into their buffers, where a result that is handed back may already lie."""
-        if self.reuse_outputs:  # and one that lies in the buffer of another argument is read before that is
-            values = [x.copy() if x is not mine and (id(x) in self.places or id(x.base) in self.places) else x
-                      for mine, x in zip(self.inputs, values, strict=True)]
+        """Copy the arguments into their buffers, unless they lie there: a result that is handed back may."""
+        if self.reuse_outputs:  # or it lies in the buffer of another argument, and would be overwritten before it is read
+            buffers = set(map(id, self.inputs))
+            values = [x.copy() if x is not own and not buffers.isdisjoint([id(x), id(x.base)]) else x
+                      for own, x in zip(self.inputs, values, strict=True)]
         for buffer, x in zip(self.inputs, values, strict=True):
             if x is not buffer:
                 buffer[...] = x
@@ -229,7 +230,7 @@ def allocate(nodes, inputs, outputs, reuse_outputs=False):
         overwritten = [x for x in dying if node.kind in UFUNCS and (x.shape, x.dtype) == (node.shape, node.dtype)
                        and all([y is x for y in node.inputs if owner[y] is x])]
         for x in overwritten if reuse_outputs else ():
-            if (x, node) in zip(inputs, outputs, strict=False):  # likely to be handed back, and then it lies where it belongs
+            if (x, node) in zip(inputs, outputs, strict=False):  # a result that is likely to become this argument
                 return arrays[x]
         free.extend([held.pop(x) for x in overwritten if x in held])
         held[node] = take_buffer(free, node)
