@@ -36,6 +36,7 @@ from math import prod
 import numpy as np
 
 from ..anomaly import watching
+from ..nn import Module, named_tensors
 from ..ops import OPERATIONS, add_up, stretched_axes
 from ..tensor import NO_ATTRIBUTES, Primitive, Tensor, as_tensor, detectors, recording, result
 from ..tree import leaves, rebuild, tree_map
@@ -53,11 +54,12 @@ def compile(f, reuse_outputs=False):
     ----------
     f : function
         Of tensors, arrays and structures of them, made of this package's operations; it may differentiate inside.  It is not
-        run again, so it must do the same whatever the values are.  Arguments that are not arrays (numbers, strings) and
-        captured variables are constants of the recording.
+        run again, so it must do the same whatever the values are.  Arguments that are not arrays (numbers, strings) are
+        constants of the recording, another one for each value; so are a :class:`~tinygrad_meta.nn.Module` and its tensors.
+        Captured variables, and attributes of other objects, are constants whose later changes are not seen.
     reuse_outputs : bool
-        Return arrays that the next call overwrites, instead of new ones.  Handed back as arguments in the same places, as the
-        parameters of a training step are, they need not be copied.  Not for use from several threads.
+        Return arrays that the next call overwrites, also one that fails, instead of new ones.  Handed back as arguments in the
+        same places, as the parameters of a training step are, they need not be copied.  Not for use from several threads.
 
     Returns
     -------
@@ -73,12 +75,14 @@ class Compiled:
 
     def __init__(self, f, reuse_outputs):
         self.f, self.reuse_outputs = f, reuse_outputs
+        owner = getattr(f, "__self__", f)  # of a method, what it is a method of
+        self.model = owner if isinstance(owner, Module) else None  # whose tensors may be replaced between two calls
         self.programs = {}  # by what the arguments look like; the oldest leaves when there are too many
         update_wrapper(self, f, updated=())  # its name and documentation, and no attributes of a model
 
     def __call__(self, *args, **options):
         given = []
-        key = look((args, options), given)
+        key = look((args, options, self.model), given)
         if any([type(x) is Recorded for x in given]):
             return self.f(*args, **options)  # somebody else is recording, and this becomes part of it
         if detectors and watching():
@@ -119,6 +123,8 @@ def look(part, given):
     if is_array(part):
         given.append(part)
         return part.shape, part.dtype
+    if isinstance(part, Module):
+        return (part, *[x.order for _, x in named_tensors(vars(part))])  # another one as soon as it holds another tensor
     if part.__hash__ is None:
         raise TypeError(f"a compiled function takes arrays, structures of them, and constants that can be compared by hash; "
                         f"this argument is of type {type(part).__name__}")
@@ -159,8 +165,7 @@ class Program:
     def read(self, values):
         """Copy the arguments into their buffers, unless they lie there: a result that is handed back may."""
         if self.reuse_outputs:  # or it lies in the buffer of another argument, and would be overwritten before it is read
-            buffers = set(map(id, self.inputs))
-            values = [x.copy() if x is not own and not buffers.isdisjoint([id(x), id(x.base)]) else x
+            values = [x if x is own or not any([np.may_share_memory(x, buffer) for buffer in self.inputs]) else x.copy()
                       for own, x in zip(self.inputs, values, strict=True)]
         for buffer, x in zip(self.inputs, values, strict=True):
             if x is not buffer:
