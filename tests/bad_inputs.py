@@ -14,15 +14,18 @@ import matplotlib
 from numpy.exceptions import AxisError
 
 from tinygrad_meta import AnomalyError
+from tinygrad_meta.meta.checkpoint import CheckpointError
 
 PAGE = Path(__file__).parents[1] / "docs" / "bad_inputs.md"
 
 SETUP = """\
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import tinygrad_meta as tg
+import tinygrad_meta.meta.challenge
 import tinygrad_meta.meta.pixels
 import tinygrad_meta.tasks.omniglot
 
@@ -1274,6 +1277,80 @@ TABLE = {
         ("meta.head_hypernetwork", "a class without a point",
          "tg.meta.head_hypernetwork(embed, tg.meta.init_head_hypernetwork(params, 2, rng=0), (points, classes), 3)", ValueError,
          "every class needs a support point: some of the labels 0 to 2 do not occur"),
+        ("meta.parallel.spread", "something else than a function",
+         "tg.meta.parallel.spread(None, ThreadPoolExecutor())", TypeError,
+         "gradient_of must be a function, and is of type NoneType"),
+        ("meta.parallel.spread", "an executor by name", 'tg.meta.parallel.spread(objective, "processes:2")', TypeError,
+         ("an executor is a concurrent.futures.Executor, and this one is of type str: open_executor makes one from a text "
+          "such as 'processes:2'")),
+        ("meta.parallel.spread", "no workers", "tg.meta.parallel.spread(objective, ThreadPoolExecutor(), workers=0)", ValueError,
+         "workers must be a whole number, at least 1, and is 0"),
+        *[("meta.parallel.open_executor", wrong, f"tg.meta.parallel.open_executor({text}).__enter__()", ValueError,
+           ("an executor is written processes:N, for N processes of which there is at least one, or dask:tcp://host:port, and "
+            f"not {text}"))
+          for wrong, text in [("another kind", "'threads:2'"), ("no processes", "'processes:0'"), ("nothing", "None")]],
+        ("meta.checkpoint.save", "a list of arrays", 'tg.meta.checkpoint.save("a.npz", [1.0], {})', TypeError,
+         ("a checkpoint is made of a dict of arrays and a dict of facts, and got one of type list of length 1 and one of type "
+          "dict of length 0")),
+        ("meta.checkpoint.save", "an array that is not finite",
+         'tg.meta.checkpoint.save("a.npz", {"theta": np.array([np.nan])}, {})', CheckpointError,
+         "theta is not all finite numbers, so it does not become the checkpoint a.npz"),
+        ("meta.checkpoint.save", "a name that numpy.savez keeps for itself",
+         'tg.meta.checkpoint.save("a.npz", {"file": np.zeros(2)}, {})', ValueError,
+         "an array in a checkpoint cannot be called 'file'"),
+        ("meta.checkpoint.save", "facts that JSON cannot hold", 'tg.meta.checkpoint.save("a.npz", {}, {"tensor": x})', TypeError,
+         "the facts in a checkpoint are what JSON can hold: Object of type Tensor is not JSON serializable"),
+        ("meta.checkpoint.save", "a folder that does not exist", 'tg.meta.checkpoint.save("/nowhere/a.npz", {}, {})', OSError,
+         "cannot write /nowhere/a.npz: No such file or directory"),
+        ("meta.checkpoint.load", "a file that does not exist", 'tg.meta.checkpoint.load("/nowhere/a.npz")',
+         CheckpointError, "/nowhere/a.npz cannot be read: No such file or directory"),
+        ("meta.checkpoint.load", "another file", "tg.meta.checkpoint.load(tg.__file__)", CheckpointError,
+         "... is not a checkpoint"),
+        ("meta.checkpoint.Checkpoints", "no folder", "tg.meta.checkpoint.Checkpoints(None)", TypeError, "...NoneType..."),
+        ("meta.checkpoint.Checkpoints.save", "an array that is not finite",
+         'tg.meta.checkpoint.Checkpoints("/nowhere").save(1, 2, {"theta": np.array([np.nan])}, {})',
+         CheckpointError,
+         "theta is not all finite numbers, so it does not become the checkpoint /nowhere/checkpoint-1.npz"),
+        ("meta.checkpoint.Checkpoints.resume", "a folder without any", 'tg.meta.checkpoint.Checkpoints("/nowhere").resume(None)',
+         CheckpointError, "there is no checkpoint in /nowhere"),
+        ("meta.checkpoint.Checkpoints.check_space", "more than the disk has",
+         'tg.meta.checkpoint.Checkpoints("/").check_space(10**18)', OSError,
+         "the disk of / is too full: ... bytes are free, and this run takes 3,000,000,000,001,048,576"),
+        ("meta.families.sine_methods meta.families.image_methods", "a seed that is text", 'tg.NAME(rng="seed")', TypeError, SEED),
+        ("meta.families.sine_methods", "a layer of no units", "tg.meta.families.sine_methods(hidden=(0,))", ValueError,
+         ("a network needs a list of at least an input and an output size, each a whole number, 1 or more, and got [1, 0, "
+          "1]")),
+        ("meta.families.image_methods", "no classes", "tg.meta.families.image_methods(ways=0)", ValueError,
+         "the number of classes must be a whole number, at least 1, and is 0"),
+        ("meta.families.image_methods", "an encoder that does not exist", 'tg.meta.families.image_methods(encoder="large")',
+         ValueError, "there is no encoder called 'large': choose one of dense, convolutional"),
+        ("meta.families.sine_problem", "nothing to test on", "tg.meta.families.sine_problem(0)", ValueError,
+         "n_tasks must be a whole number, at least 1, and is 0"),
+        ("meta.families.sine_problem", "a negative number of shots", "tg.meta.families.sine_problem(10, shots=-1)", ValueError,
+         "n_support must be a whole number, at least 0, and is -1"),
+        ("meta.families.image_problem", "images in place of tasks", "tg.meta.families.image_problem(images, images, 10)",
+         TypeError, "for_training must be ImageTasks, and is of type ndarray"),
+        ("meta.families.image_problem", "more ways than classes", "tg.meta.families.image_problem(tasks, tasks, 10, ways=50)",
+         ValueError, "50-way tasks need 50 classes, and there are 6"),
+        ("meta.families.compare", "something else than a problem", "list(tg.meta.families.compare(None, 1.0))", TypeError,
+         "a problem is what sine_problem or image_problem returns, and this is of type NoneType"),
+        ("meta.families.compare", "a negative time",
+         "list(tg.meta.families.compare(tg.meta.families.sine_problem(2), -1.0))", ValueError,
+         "seconds must be a finite number, at least 0, and is -1.0"),
+        ("meta.challenge.train_embedding", "too few classes", "tg.meta.challenge.train_embedding(images, labels, 1.0)",
+         ValueError, "60-way tasks need 60 classes, and there are 24"),
+        ("meta.challenge.train_embedding", "too few labels", "tg.meta.challenge.train_embedding(images, labels[:2], 1.0)",
+         ValueError, "there must be as many labels as images, and there are 2 labels for 18 images"),
+        ("meta.challenge.answers", "a support in place of runs",
+         "tg.meta.challenge.answers(tg.meta.challenge.init_embedding(0), batch.support)", TypeError,
+         ("a batch of tasks must have a support and a query, each a pair of arrays (x, y), and this is of type tuple of "
+          "length 2")),
+        ("meta.challenge.answers", "tasks without images",
+         "tg.meta.challenge.answers(tg.meta.challenge.init_embedding(0), batch)", ValueError,
+         "images must lie between 0 (paper) and 1 (ink), and run from ... to ..."),
+        ("meta.challenge.answers", "parameters of another kind",
+         "tg.meta.challenge.answers(params, tasks.sample(1, 3, 1, 1, rng=0))", ValueError,
+         "params must be a dict with keys ['layers', 'scale'], and is a list of length 2"),
         ("meta.pixels.euclidean meta.pixels.modified_hausdorff", "text", 'tg.NAME("abc", "abc")', TypeError,
          "images must be floating-point numbers from 0 to 1, uint8 from 0 to 255 or bool, and are of dtype <U3"),
         ("meta.pixels.euclidean meta.pixels.modified_hausdorff", "integers",

@@ -57,6 +57,7 @@ NONE_AT_ALL = "support[:1] != query[:1] or not support or 0 in support + query"
 BESIDE = "x, y = (as_tensor(x, beside=y), as_tensor(y, beside=x))"
 FAR = "if position - last_use.get(x, position) > distance"
 BORDERED = "bordered = np.zeros((n, height + 2, width + 2, channels), images.dtype)"
+ELSEWHERE = "x is own or not any([np.may_share_memory(x, buffer) for buffer in self.inputs])"
 RATES = "rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)"
 EQUIVALENT = {
     ("the module", "scopes = deque(maxlen=50)"): "how many names for pictures are remembered",
@@ -76,6 +77,7 @@ EQUIVALENT = {
         "nobody has 52 axes",
     ("tasks_of", NONE_AT_ALL, NONE_AT_ALL.replace("not support", "not query")): "if they begin alike, both are () or none is",
     ("call", BESIDE, "x, y = (as_tensor(x, beside=y), y)"): "the general way converts it too, but slower",
+    ("read", ELSEWHERE, ELSEWHERE.replace("x is own or ", "")): "what lies in its place is copied there, which takes time",
     ("compute_again", FAR, FAR.replace(">", ">=")): "how far is far",
     **{("rows_of", BORDERED, BORDERED.replace(", images.dtype", other)): "more precise than the result, into which it is cast"
        for other in ("", ", 'float64'")},

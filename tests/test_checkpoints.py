@@ -17,6 +17,7 @@ import sys
 import time
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -480,6 +481,37 @@ def test_nothing_but_finite_numbers_is_written(array, tmp_path):
     with pytest.raises(CheckpointError, match="theta is not all finite numbers"):
         checkpoint.save(tmp_path / "a.npz", {"theta": array}, {})
     assert not list(tmp_path.iterdir())
+
+
+def test_facts_are_read_as_json_holds_them(tmp_path):
+    checkpoint.save(tmp_path / "a.npz", {}, {"of": {9: (1, None), 10: True}})
+    assert checkpoint.load(tmp_path / "a.npz") == ({}, {"of": {"9": [1, None], "10": True}})
+
+
+def test_what_could_not_be_read_is_not_written(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path / "a.npz", {"x": np.zeros(100)}, {})
+    before = (tmp_path / "a.npz").read_bytes()
+    for name in ("checkpoint", "file", "allow_pickle", "a\0b", 1):
+        with pytest.raises(ValueError, match="cannot be called"):
+            checkpoint.save(tmp_path / "a.npz", {name: np.zeros(2)}, {})
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", len(before))
+    checkpoint.save(tmp_path / "a.npz", {"x": np.zeros(100)}, {})
+    with pytest.raises(CheckpointError, match=f"would be too large: .* bytes, and a checkpoint has {len(before):,} at most"):
+        checkpoint.save(tmp_path / "a.npz", {"x": np.zeros(101)}, {})
+    assert (tmp_path / "a.npz").read_bytes() == before and checkpoint.load(tmp_path / "a.npz")[0]["x"].shape == (100,)
+
+
+@pytest.mark.parametrize("before, now", [(None, 2), (2, None), (2, 2), (None, None)])
+def test_another_number_of_workers_is_not_the_same_to_the_last_bit_and_that_is_said(before, now, tmp_path, capsys):
+    words = ["--schedule", "constant", "--iterations", "4"]
+    with ThreadPoolExecutor(2) as executor:
+        cli.train_maml(Experiment(configuration(tmp_path, words)), configuration(tmp_path, words), executor if before else None,
+                       before)
+        config = configuration(tmp_path, [*words, "--resume", "--iterations", "6"])
+        experiment = resumed(tmp_path, [*words, "--iterations", "6"])
+        cli.train_maml(experiment, config, executor if now else None, now)
+    said = f"Another number of workers ({before or 1} before, {now or 1} now) rounds sums differently" in capsys.readouterr().out
+    assert said == (before != now) and experiment.iterations == 6
 
 
 @pytest.mark.parametrize("words, sentence", [

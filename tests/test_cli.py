@@ -389,7 +389,7 @@ def test_what_does_not_fit_into_memory_is_one_sentence(tmp_path, capsys):
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path, capsys):
-    for command in (["maml", *TINY[:-1]], ["families", *FAMILIES]):
+    for command in (["maml", *TINY[:-1]], ["families", *FAMILIES], ["omniglot-challenge"]):
         with checkpoint.Checkpoints(tmp_path).alone():
             assert run(*command, "--output", tmp_path) == 2
         printed = capsys.readouterr()

@@ -286,6 +286,29 @@ def test_a_damaged_cache_is_made_again(damage, tiny, reads):
     assert len(reads) == 2 and len(stored.read_bytes()) == len(whole)
 
 
+@pytest.mark.parametrize("wrong", [
+    {"images": np.zeros(2**20, np.uint8)}, {"images": np.zeros((6, 28, 28), np.uint8)},
+    {"images": np.zeros((7, 105, 105), np.uint8)}, {"images": np.zeros((6, 105, 105))}, {"labels": np.zeros(6)},
+], ids=["a long row", "another size", "another number", "floats", "labels that are numbers"])  # fmt: skip
+def test_a_cache_of_something_else_is_made_again(wrong, tiny, reads):
+    """With the right key: anybody can compute that."""
+    load_omniglot(tiny, 105)
+    stored = tiny.with_name("images_tiny_105.npz")
+    with np.load(stored) as arrays:
+        content = dict(arrays)
+    np.savez_compressed(stored, **content | wrong)
+    assert_right(load_omniglot(tiny, 105))
+    assert len(reads) == 2
+
+
+def test_a_cache_that_would_unpack_to_too_much_is_not_read(tiny, reads, monkeypatch):
+    for limit, read in [(6 * 105**2, 2), (2**20, 2)]:  # the first leaves no room for the labels
+        monkeypatch.setattr(module, "MAX_CACHE", limit)
+        for _ in range(2):
+            assert_right(load_omniglot(tiny, 105))
+        assert len(reads) == read
+
+
 class Trap:
     def __reduce__(self):
         return (pytest.fail, ("a pickle was loaded",))

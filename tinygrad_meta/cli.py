@@ -311,6 +311,9 @@ def train_maml(experiment, args, executor=None, workers=None):
     from tqdm import tqdm  # here, because not every command has need of it
 
     first = next(iter(experiment.objectives))
+    if args.resume and experiment.workers != (workers or 1):
+        print(f"Another number of workers ({experiment.workers} before, {workers or 1} now) rounds sums differently: the numbers "
+              "will agree with those of an uninterrupted run, but not to the last bit.")
     with tqdm(total=args.iterations, initial=experiment.iterations, desc="training", unit="step") as bar:
 
         def progress(loss):
@@ -575,13 +578,21 @@ def family_pictures(args, problem, trained):
 
 def run_challenge(args):
     """Train, take the test, print the errors, save the picture and the numbers; the exit code is 2 without data."""
+    args.output = args.output or output_folder(f"results/omniglot-{args.alphabets}")
+    try:
+        with Checkpoints(args.output).alone():
+            return take_challenge(args)
+    except CheckpointError as error:
+        return complain("omniglot-challenge", error)
+
+
+def take_challenge(args):
     from tqdm import tqdm
 
     from .meta import Diverged, challenge, plots
     from .meta.parallel import part
     from .tasks.omniglot import load_runs
 
-    args.output = args.output or output_folder(f"results/omniglot-{args.alphabets}")
     try:
         images, labels = omniglot(f"images_background_{args.alphabets}", args)
         runs = load_runs(archive("all_runs", args))

@@ -134,7 +134,7 @@ def look(part, given):
 class Program:
     """A list of NumPy calls, and the buffers that they read and write."""
 
-    def __init__(self, f, args, options, reuse_outputs=False):
+    def __init__(self, f, args, options, reuse_outputs):
         self.reuse_outputs = reuse_outputs
         self.name = getattr(f, "__name__", "function")
         self.input_nodes, outputs, self.returned, self.requiring, self.captured = record(f, args, options)
@@ -220,7 +220,7 @@ def compute_again(nodes, distance=100):
 VIEWS = {"identity", "reshape", "broadcast_to", "permute_dims", "getitem"}
 
 
-def allocate(nodes, inputs, outputs, reuse_outputs=False):
+def allocate(nodes, inputs, outputs, reuse_outputs):
     """An array for every node, none of which is written to while anybody still needs what it holds."""
     arrays = {x: np.empty(x.shape, x.dtype) for x in inputs}
     scratch = np.empty(max([size(node) * node.dtype.itemsize for node in [*inputs, *nodes]], default=0), np.uint8)

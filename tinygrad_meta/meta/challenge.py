@@ -18,7 +18,9 @@ import numpy as np
 from ..nn import conv_net, cross_entropy, init_conv_net
 from ..ops import argmax
 from ..tasks.images import ImageTasks, centred, distort, rotated
+from ..validate import generator, number
 from .families import init_scaled, learned, scaled, train_for
+from .maml import tasks_of
 from .matching import prototypes
 
 WAYS = 60  # classes in a step of training, with one support and one query image of each
@@ -68,7 +70,9 @@ def train_embedding(images, labels, seconds, iterations=None, rng=None):
         Takes the place of the time.
     rng : numpy Generator, seed or None
     """
-    for_parameters, for_training = np.random.default_rng(rng).spawn(2)
+    for_parameters, for_training = generator(rng).spawn(2)
+    check_enough(images, labels)
+    number("seconds", seconds, least=0)
     learner = partial(prototypes, embed, ways=WAYS)
     method = learned("metric", learner, cross_entropy, init_embedding(for_parameters), step_size=0.003)
     return train_for(method, episodes(images, labels, for_training), seconds, iterations)
@@ -84,6 +88,7 @@ def answers(params, runs):
     runs : ImageBatch
         As :func:`~tinygrad_meta.tasks.omniglot.load_runs` returns it.
     """
+    tasks_of(runs)
     (x, y), (query_x, _) = runs.support, runs.query
     predict = prototypes(embed, params, (centred(x), y), ways=y.shape[1])
     return argmax(predict(centred(query_x)), axis=-1).numpy()

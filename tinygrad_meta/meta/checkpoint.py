@@ -15,13 +15,17 @@ import os
 import re
 import shutil
 import zipfile
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from ..validate import kind
+
 FORMAT = 1  # to be raised when files written before can no longer be understood
 HEADER = "checkpoint"  # the name of the array that holds the JSON text
+RESERVED = {HEADER, "file", "allow_pickle"}  # the last two are numpy.savez's own
 MAX_BYTES = 2**32  # of a file
 
 
@@ -44,7 +48,8 @@ def save(path, arrays, facts):
     Raises
     ------
     CheckpointError
-        If an array holds what is not a finite number: such a state is not worth going on from.
+        If an array holds what is not a finite number, since such a state is not worth going on from, or if the file would be
+        larger than :func:`load` reads.
     OSError
         If the file cannot be written.
 
@@ -56,13 +61,24 @@ def save(path, arrays, facts):
     ...     load(f"{folder}/a.npz")
     ({'theta': array([0., 0.])}, {'iteration': 7})
     """
+    if not isinstance(arrays, Mapping) or not isinstance(facts, Mapping):
+        raise TypeError(f"a checkpoint is made of a dict of arrays and a dict of facts, and got one {kind(arrays)} and one "
+                        f"{kind(facts)}")
+    try:
+        facts = json.loads(json.dumps(facts))  # what will be read
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"the facts in a checkpoint are what JSON can hold: {error}") from error
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in arrays.items():
+        if not isinstance(name, str) or name in RESERVED or "\0" in name:
+            raise ValueError(f"an array in a checkpoint cannot be called {name!r}")
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
             raise CheckpointError(f"{name} is not all finite numbers, so it does not become the checkpoint {path}")
     header = json.dumps({"format": FORMAT, "sha256": checksum(arrays, facts), "facts": facts})
     file = io.BytesIO()
     np.savez(file, **{HEADER: np.frombuffer(header.encode(), np.uint8)}, **arrays)
+    if file.tell() > MAX_BYTES:
+        raise CheckpointError(f"{path} would be too large: {file.tell():,} bytes, and a checkpoint has {MAX_BYTES:,} at most")
     write(path, file.getvalue())
 
 

@@ -58,6 +58,8 @@ class Experiment:
         The inner step size that each method is evaluated with.
     iterations : int
         How many training steps each method has taken.
+    workers : int
+        How many parts a batch is split into to be computed, or was before a checkpoint that was gone on from.
     """
 
     def __init__(self, config):
@@ -82,6 +84,7 @@ class Experiment:
         self.state = State(0, start, dict.fromkeys(start), 0, self.for_training.bit_generator.state)
         self.step_sizes = dict.fromkeys(self.params, config.inner_step_size)
         self.checkpoints = Checkpoints(config.output)
+        self.workers = 1
 
     @property
     def params(self):
@@ -114,6 +117,7 @@ class Experiment:
         executor, workers
             As for :func:`~tinygrad_meta.meta.train`.
         """
+        self.workers = workers or 1
         copies = tee(self.batches(), len(self.objectives))
         optimizers = {method: self.optimizer(method) for method in self.objectives}
         runs = [self.run(method, batches, optimizers[method], executor, workers)
@@ -150,7 +154,8 @@ class Experiment:
 
     def save(self):
         """Write a checkpoint of the state."""
-        facts = {"configuration": self.configuration(), "drawn": self.state.drawn, "generator": self.state.generator}
+        facts = {"configuration": self.configuration(), "workers": self.workers, "drawn": self.state.drawn,
+                 "generator": self.state.generator}
         self.checkpoints.save(self.iterations, self.config.iterations, self.arrays(), facts)
 
     def configuration(self):
@@ -184,6 +189,7 @@ class Experiment:
             raise CheckpointError("holds other parameters than those of this run")
         if not 0 < facts["iteration"] - facts["drawn"] <= BLOCK:
             raise CheckpointError("holds other batches of tasks than those of its iteration")
+        self.workers = facts.get("workers", 1)
         self.for_training.bit_generator.state = facts["generator"]  # raises what a wrong one deserves
         params = {method: rebuild(start, split(as_tensor(arrays[method][0]), leaves(start)))
                   for method, start in self.state.params.items()}

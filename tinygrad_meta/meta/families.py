@@ -24,9 +24,10 @@ import numpy as np
 from ..nn import accuracy, conv_net, cross_entropy, init_conv_net, init_mlp, layer_norm, mlp, mse_loss, one_hot
 from ..ops import relu, reshape
 from ..optim import cosine_decay
-from ..tasks import SineTasks, centred
+from ..tasks import ImageTasks, SineTasks, centred
 from ..tensor import Tensor
-from ..tree import leaves
+from ..tree import entries, leaves
+from ..validate import generator, kind, number, whole
 from .baselines import STEP_SIZES, pooled_loss, reveal
 from .hypernetwork import head_hypernetwork, hypernetwork, init_head_hypernetwork, init_hypernetwork
 from .maml import maml, query_loss
@@ -61,7 +62,7 @@ def learned(family, learner, loss, params, step_size, gradient_steps=0):
 
 def sine_methods(rng=None, hidden=(40, 40), dtype=np.float32):
     """All methods for regression, by name.  Those with the same network start from the same parameters."""
-    rng = np.random.default_rng(rng)
+    rng = generator(rng)
     draw = partial(init_mlp, rng=rng, dtype=dtype)
     theta, oracle, embedding = draw([1, *hidden, 1]), draw([3, *hidden, 1]), draw([1, *hidden, hidden[-1]])
     descent = partial(maml, mlp, mse_loss, step_size=0.01)
@@ -114,7 +115,8 @@ ENCODERS = {  # how parameters are drawn, the function, and how many features it
 
 def scaled(embed, params, x):
     """An embedding in units that are learned, too.  Standardised features all have one length, whatever makes good logits."""
-    return params["scale"] * embed(params["layers"], x)
+    layers, scale = entries(params, "layers", "scale")
+    return scale * embed(layers, x)
 
 
 def init_scaled(layers, scale=0.1):
@@ -123,7 +125,9 @@ def init_scaled(layers, scale=0.1):
 
 def image_methods(rng=None, ways=5, encoder="convolutional", dtype=np.float32):
     """All methods for classification, by name.  All have the same network as their encoder, from the same parameters."""
-    rng = np.random.default_rng(rng)
+    rng, ways = generator(rng), whole("the number of classes", ways, least=1)
+    if encoder not in list(ENCODERS):
+        raise ValueError(f"there is no encoder called {encoder!r}: choose one of {', '.join(ENCODERS)}")
     draw, embed, features = ENCODERS[encoder]
     body = draw(rng=rng, dtype=dtype)
     head = [tuple(Tensor(np.zeros((rows, ways)), dtype, requires_grad=True) for rows in (features, 1))]
@@ -189,7 +193,7 @@ class Score(NamedTuple):
 
 def sine_problem(test_tasks, shots=10, seed=0):
     """Regression on sine waves, by the protocol of the MAML paper: as many query points as shots, and 25 tasks to a step."""
-    for_parameters, for_test = np.random.default_rng(seed).spawn(2)
+    for_parameters, for_test = generator(seed).spawn(2)
     tasks = SineTasks(dtype=np.float32)
     return Problem(sine_methods(for_parameters), lambda n, rng: tasks.sample(n, shots, shots, rng),
                    tasks.sample(test_tasks, shots, shots, for_test), squared_error, tasks=25, at_once=50)
@@ -211,7 +215,10 @@ def image_problem(for_training, for_test, test_tasks, ways=5, shots=1, queries=5
     vary : function ``(images, rng) -> images``, optional
         Applied to all images that are trained on.
     """
-    for_parameters, rng = np.random.default_rng(seed).spawn(2)
+    for name, tasks in {"for_training": for_training, "for_test": for_test}.items():
+        if not isinstance(tasks, ImageTasks):
+            raise TypeError(f"{name} must be ImageTasks, and is {kind(tasks)}")
+    for_parameters, rng = generator(seed).spawn(2)
 
     def sample(n, rng):
         batch = for_training.sample(n, ways, shots, queries, rng)
@@ -245,6 +252,9 @@ def compare(problem, seconds, iterations=None, seed=0, progress=lambda method, s
         After training.
     score : Score
     """
+    if not isinstance(problem, Problem):
+        raise TypeError(f"a problem is what sine_problem or image_problem returns, and this is {kind(problem)}")
+    number("seconds", seconds, least=0)
     stopped = False
     for name, method in problem.methods.items():
         params, done, start = method.params, 0, time.perf_counter()

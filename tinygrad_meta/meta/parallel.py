@@ -21,7 +21,7 @@ import numpy as np
 from ..graph import compile
 from ..tensor import as_tensor
 from ..tree import leaves, tree_map
-from ..validate import whole
+from ..validate import function, whole
 
 
 def spread(gradient_of, executor, workers=None, eager=False):
@@ -53,6 +53,7 @@ def spread(gradient_of, executor, workers=None, eager=False):
     if not hasattr(executor, "submit"):
         raise TypeError(f"an executor is a concurrent.futures.Executor, and this one is of type {type(executor).__name__}: "
                         "open_executor makes one from a text such as 'processes:2'")
+    function("gradient_of", gradient_of)
     workers = whole("workers", os.cpu_count() if workers is None else workers, least=1)
     key, program = os.urandom(16), portable((gradient_of, eager), executor)
     compute_here = gradient_of if eager else compile(gradient_of)
@@ -217,7 +218,7 @@ def open_executor(text):
     ...     workers, executor.submit(sum, [1, 2]).result()
     (2, 3)
     """
-    kind, _, where = text.partition(":")
+    kind, _, where = str(text).partition(":")
     if kind == "processes" and where.isdecimal() and int(where):
         opened = processes(int(where))
     elif kind == "dask" and re.fullmatch(r"(tcp|tls)://.+:\d+", where):

@@ -33,6 +33,7 @@ DRAWN_SIZE = 105  # pixels, height and width
 
 # What a file from elsewhere may cost to read.  The largest archive has 9.5 MB, 20,000 files, and 400 bytes in each of them.
 MAX_ARCHIVE, MAX_FILES, MAX_FILE, MAX_TOTAL = 16 * 2**20, 50_000, 2**16, 64 * 2**20
+MAX_CACHE = 256 * 2**20  # of what is kept after reading: 20,000 images of 105 pixels squared are 210 MB
 
 CHARACTER = re.compile(r"(?:.*/)?([^/]+/character\d+)/\d+_\d+\.png")
 RUN = re.compile(r"(?:.*/)?(run\d+)/(training/class\d+\.png|test/item\d+\.png|class_labels\.txt)")
@@ -71,7 +72,7 @@ def load_omniglot(path, size=28, cache=None):
     path = check_path(path, size)
     key = f"1 {size} {fingerprint(path)}"  # 1 is the version of what is done to the images
     stored = Path(cache or path.parent) / f"{path.stem}_{size}.npz"
-    found = read_cache(stored, key)
+    found = read_cache(stored, key, size)
     if found is None:
         found = read_characters(path, size)
         try:
@@ -239,11 +240,16 @@ def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def read_cache(stored, key):
+def read_cache(stored, key, size):
     """Images and labels, or None if they are not there, of another key, or damaged."""
     try:
+        with zipfile.ZipFile(stored) as archive:
+            if sum(file.file_size for file in archive.infolist()) > MAX_CACHE:
+                return None
         with open(stored, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return (arrays["images"], arrays["labels"]) if arrays["key"].item() == key else None
+            images, labels = arrays["images"], arrays["labels"]
+            right = images.dtype == np.uint8 and images.shape == (len(labels), size, size) and labels.dtype.kind == "U"
+            return (images, labels) if right and arrays["key"].item() == key else None
     except Exception:  # noqa: BLE001  whatever is wrong with it, it can be made again
         return None
 
