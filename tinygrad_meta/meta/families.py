@@ -113,6 +113,14 @@ ENCODERS = {  # how parameters are drawn, the function, and how many features it
 }
 
 
+# iMAML's inner loop, its steps of conjugate gradients, and Adam's step size.  The loss of the deeper network is more curved, so
+# it takes more steps of both, and more strength: with fewer, the meta-gradient is so far off that training goes uphill.
+PROXIMAL = {
+    "dense": ({"step_size": 0.4, "steps": 8, "strength": 0.5}, 2, 0.004),
+    "convolutional": ({"step_size": 0.4, "steps": 16, "strength": 2.0}, 5, 0.002),
+}
+
+
 def scaled(embed, params, x):
     """An embedding in units that are learned, too.  Standardised features all have one length, whatever makes good logits."""
     layers, scale = entries(params, "layers", "scale")
@@ -140,7 +148,7 @@ def image_methods(rng=None, ways=5, encoder="convolutional", dtype=np.float32):
         return lambda params, support: lambda x: one_hot(nearest_neighbour(*support, x, distances), ways)
 
     descent = partial(maml, classifier, cross_entropy)
-    proximal = {"step_size": 0.4, "steps": 8, "strength": 0.5}
+    proximal, cg_steps, step_size = PROXIMAL[encoder]
     optimised = partial(learned, "optimisation", loss=cross_entropy, step_size=0.003)
     return {
         "MAML": optimised(partial(descent, step_size=1.0), params=theta, gradient_steps=1),
@@ -151,7 +159,8 @@ def image_methods(rng=None, ways=5, encoder="convolutional", dtype=np.float32):
         "Reptile": Method("optimisation", partial(descent, step_size=1.0, steps=3, first_order=True), theta,
                           partial(reptile_loss, classifier, cross_entropy, step_size=1.0, steps=3), 0.006, 3),
         "iMAML": Method("optimisation", partial(imaml, classifier, cross_entropy, **proximal), theta,
-                        partial(imaml_loss, classifier, cross_entropy, **proximal, cg_steps=2), 0.004, 8),
+                        partial(imaml_loss, classifier, cross_entropy, **proximal, cg_steps=cg_steps), step_size,
+                        proximal["steps"]),
         "matching": learned("metric", partial(matching, embed, ways=ways), cross_entropy, init_matching(body), 0.003),
         "prototypes": learned("metric", partial(prototypes, partial(scaled, embed), ways=ways), cross_entropy,
                               init_scaled(body), 0.003),
