@@ -52,6 +52,7 @@ NEVER = ["a_million", "memory_is_flat", "flat_memory", "garbage_collector"]  # a
 ONES = "grad_outputs = [Tensor(np.ones(out.shape, out.dtype)) for out in outputs]"
 MOVED = "np.moveaxis(view, (-3, -2, -1), (0, 1, 2))"
 APART = "apart, together = (spread(gradient_of, executor, workers, eager), faster(move))"
+SCRATCH = "max([size(node) * node.dtype.itemsize for node in [*inputs, *nodes]], default=0)"
 SIGMOID = "return np.where(x < 0, small, one) / (one + small)"
 NONE_AT_ALL = "support[:1] != query[:1] or not support or 0 in support + query"
 BESIDE = "x, y = (as_tensor(x, beside=y), as_tensor(y, beside=x))"
@@ -77,7 +78,10 @@ EQUIVALENT = {
         "nobody has 52 axes",
     ("tasks_of", NONE_AT_ALL, NONE_AT_ALL.replace("not support", "not query")): "if they begin alike, both are () or none is",
     ("call", BESIDE, "x, y = (as_tensor(x, beside=y), y)"): "the general way converts it too, but slower",
-    ("read", ELSEWHERE, ELSEWHERE.replace("x is own or ", "")): "what lies in its place is copied there, which takes time",
+    **{("__call__", "if detectors and watching()", f"if {other}"): "run eagerly, with the same results, or asked more often"
+       for other in ("detectors", "watching()")},
+    **{("read", ELSEWHERE, other): "a copy more, which takes time" for other in ELSEWHERE.split(" or ")},
+    ("allocate", SCRATCH, SCRATCH.replace("0", "1")): "a byte more",
     ("compute_again", FAR, FAR.replace(">", ">=")): "how far is far",
     **{("rows_of", BORDERED, BORDERED.replace(", images.dtype", other)): "more precise than the result, into which it is cast"
        for other in ("", ", 'float64'")},

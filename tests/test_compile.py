@@ -369,6 +369,12 @@ def test_a_reused_output_that_is_handed_back_is_changed_in_place(as_argument):
     assert np.shares_memory(as_array(new_x), as_array(x)) and np.shares_memory(as_array(new_y), as_array(y))
 
 
+def test_a_reused_output_of_another_shape_or_type_than_the_argument_is_elsewhere():
+    x, y = np.ones((2, 1), np.float32), random(2, 3)
+    for f, args in [(lambda x, y: x * y, (x, y)), (lambda x, y: x * y, (x, y[:, :1])), (lambda x, y: x > y, (x, y))]:
+        np.testing.assert_array_equal(tg.compile(f, reuse_outputs=True)(*args).data, f(*args))
+
+
 def as_array(x):
     return x.data if isinstance(x, tg.Tensor) else x
 
@@ -469,7 +475,8 @@ def test_the_gradient_of_a_compiled_result_is_an_error_and_not_wrong():
     for differentiate in (lambda: tg.grad(compiled(w), w), lambda: tg.grad(compiled(w) + tg.sum(w * w), w),
                           lambda: tg.grad(compiled(compiled(w)) + tg.sum(w * w), w), lambda: func.grad(compiled)(w),
                           lambda: func.grad(lambda w: compiled(w) + tg.sum(w))(w),
-                          lambda: tg.grad(tg.compile(lambda x: cubic(w * x))(X) + tg.sum(w), w)):
+                          lambda: tg.grad(tg.compile(lambda x: cubic(w * x))(X) + tg.sum(w), w),
+                          lambda: tg.grad(tg.compile(lambda w, x: (cubic(w), x * 2))(w, X)[0] + tg.sum(w), w)):
         with pytest.raises(RuntimeError, match="what a compiled function returns has no graph: differentiate inside"):
             differentiate()
     assert tg.grad(compiled(w).detach() + tg.sum(w), w)[0].data.tolist() == np.ones(w.shape).tolist()

@@ -38,7 +38,7 @@ import numpy as np
 from ..anomaly import watching
 from ..nn import Module, named_tensors
 from ..ops import OPERATIONS, add_up, stretched_axes
-from ..tensor import NO_ATTRIBUTES, Primitive, Tensor, as_tensor, detectors, recording, result
+from ..tensor import NO_ATTRIBUTES, Primitive, Tensor, as_tensor, detectors, result
 from ..tree import leaves, rebuild, tree_map
 from ..validate import function
 from .record import OUTPUT, Recorded, is_array, record
@@ -157,7 +157,7 @@ class Program:
             for run in self.instructions:
                 run()
             values = self.outputs if self.reuse_outputs else [array.copy() for array in self.outputs]
-        sources = origins([*given, *self.captured]) if any(self.requiring) and recording.get() else ()
+        sources = origins([*given, *self.captured]) if any(self.requiring) else ()
         tensors = iter([result(value, required, COMPILED, sources, NO_ATTRIBUTES)
                         for value, required in zip(values, self.requiring, strict=True)])
         return rebuild(self.returned, [next(tensors) if leaf is OUTPUT else copy(leaf) for leaf in leaves(self.returned)])
