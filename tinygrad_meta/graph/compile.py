@@ -228,15 +228,16 @@ def allocate(nodes, inputs, outputs, reuse_outputs):
     last_use = {owner[x]: position for position, node in enumerate(nodes) for x in node.inputs}
     last_use |= {owner[x]: len(nodes) for x in outputs}
     free, held = [], {}
+    # A result that is reused is likely to be handed back as the argument in the same place, and then lies there already.
+    replaces = dict(zip(outputs, inputs, strict=False)) if reuse_outputs else {}
 
     def from_pool(node, position):
         dying = [x for x in dict.fromkeys([owner[x] for x in node.inputs]) if last_use[x] == position]
         # An elementwise operation may write over an input that it is the last to read, if it reads it entry by entry.
         overwritten = [x for x in dying if node.kind in UFUNCS and (x.shape, x.dtype) == (node.shape, node.dtype)
                        and all([y is x for y in node.inputs if owner[y] is x])]
-        for x in overwritten if reuse_outputs else ():
-            if (x, node) in zip(inputs, outputs, strict=False):  # a result that is likely to become this argument
-                return arrays[x]
+        if replaces.get(node) in overwritten:
+            return arrays[replaces[node]]
         free.extend([held.pop(x) for x in overwritten if x in held])
         held[node] = take_buffer(free, node)
         free.extend([held.pop(x) for x in dying if x in held])
