@@ -587,7 +587,8 @@ def mean(x, axis=None, keepdims=False):
 def var(x, axis=None, ddof=0, keepdims=False):
     """The variance over ``axis``: squared distances from the mean, added up and divided by their number less ``ddof``."""
     distance = x - mean(x, axis, keepdims=True)
-    total = sum(square(distance if distance.dtype.kind == "f" else abs(distance)), axis, keepdims)
+    length = distance if distance.dtype.kind == "f" else abs(distance)  # of a complex number
+    total = sum(square(length), axis, keepdims)
     return total * one_over(distance.size, total.size, number("ddof", ddof))
 
 
