@@ -61,7 +61,7 @@ BUGS = [
         "shape. Somebody has to sum that back. In code with one rule per operation it is forgotten in one of them; here it is "
         "one line.",
         "tinygrad_meta/autodiff.py apply_rule",
-        [("sum_to(contribution, shape=shape)", "contribution")],
+        [("sum_to(contribution, shape=x._data.shape)", "contribution")],
         """\
 x = tg.tensor(np.ones((2, 3)))
 bias = tg.tensor(np.zeros((1, 3)), requires_grad=True)
@@ -262,7 +262,7 @@ print(f"adapted {adapted:.2f}, meta-gradient {g:.2f}")
         "The step is right and its result is a new leaf: the habit of ordinary training, where the outcome of a step is not "
         "differentiated.",
         "tinygrad_meta/meta/maml.py descend",
-        [("p - a * g for", "Tensor(p.data - a * g.data, requires_grad=True) for")],
+        [("p - alpha * g for", "Tensor(p.data - alpha * g.data, requires_grad=True) for")],
         """\
 def support_loss(theta, x, y):
     return theta ** 3

@@ -122,8 +122,7 @@ def between(outputs, inputs):
     """
     oldest = min([x.order for x in inputs], default=0)
     found, to_visit = set(), list(outputs)
-    while to_visit:
-        out = to_visit.pop()
+    for out in to_visit:  # which grows meanwhile
         if out.requires_grad and out.order >= oldest and out not in found:
             found.add(out)
             to_visit += out.inputs
@@ -138,21 +137,22 @@ def between(outputs, inputs):
 
 def apply_rule(out, i, x, g):
     """What ``x``, input ``i`` of the operation that made ``out``, receives when ``out`` receives ``g``."""
-    op, shape = out.op, x._data.shape
+    op = out.op
     try:
         contribution = op.rules[i](g, out, *out.inputs, **out.attrs)
-        expected = out._data.shape if op.elementwise else shape
-        if contribution._data.shape != expected:
-            raise ValueError(f"it returned shape {contribution.shape} where {expected} was due")
+        due = out if op.elementwise else x
+        if contribution._data.shape != due._data.shape:
+            raise ValueError(f"it returned shape {contribution.shape} where {due.shape} was due")
     except AnomalyError:
         raise  # which has its own story to tell
     except Exception as error:
         raise RuntimeError(f"the derivative rule of {op.name} for its input {i} failed (inputs of shape "
                            f"{', '.join([str(y.shape) for y in out.inputs])}, result {out.shape}): {error}") from error
-    for detector in [*detectors]:
-        detector.inspect_rule(out, i, g, contribution)
-    if expected != shape:
-        contribution = sum_to(contribution, shape=shape)  # x was stretched: each entry was used several times, a fork
+    if detectors:
+        for detector in [*detectors]:
+            detector.inspect_rule(out, i, g, contribution)
+    if due is out and out._data.shape != x._data.shape:
+        contribution = sum_to(contribution, shape=x._data.shape)  # x was stretched: each entry was used several times, a fork
     if contribution._data.dtype == x._data.dtype:
         return contribution
     if contribution.dtype.kind == "c":

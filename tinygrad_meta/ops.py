@@ -330,10 +330,11 @@ def reshape(x, shape):
 @operation(lambda g, out, x, shape: sum_to(g, shape=x.shape))
 def broadcast_to(x, shape):
     """Stretch axes of length 1, and add axes in front, until the shape is ``shape``."""
-    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if type(shape) is not tuple:
+        shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     if not x.flags.c_contiguous or x.size == 0:
         return np.broadcast_to(x, shape)
-    return np.ndarray(shape, x.dtype, x, strides=stretched_strides(x.shape, x.strides, shape))  # the same, but faster
+    return np.ndarray(shape, x.dtype, x, 0, stretched_strides(x.shape, x.strides, shape))  # the same, but faster
 
 
 @lru_cache
@@ -610,7 +611,7 @@ def one_over(size, size_after, ddof=0):
 
 def fit(g, x):
     """Sum ``g`` to the shape of ``x``, where batch axes of ``x`` were stretched."""
-    return g if g.shape == x.shape else sum_to(g, x.shape)
+    return g if g._data.shape == x._data.shape else sum_to(g, shape=x._data.shape)
 
 
 # Three products, which are each other's derivatives.  The letters are those of BLAS: n for a matrix as it is, t for one that is
@@ -642,7 +643,7 @@ def product_tn(x, y):
 def times(x, y):
     """x @ y of arrays; where the inner dimension is 1, a product entry by entry is the same and faster."""
     try:
-        return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else np.matmul(x, y)
+        return np.multiply(x, y) if x.shape[-1] == 1 == y.shape[-2] else np.matmul(x, y)
     except ValueError as error:
         raise ValueError("a matrix product takes shapes (..., n, k) and (..., k, m), with axes ... that can be broadcast, and "
                          f"got {x.shape} and {y.shape}") from error

@@ -76,24 +76,27 @@ def copies(params, tasks):
 
 def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
     """Gradient descent from parameters that are per task already."""
-    alphas = one_each(step_size, params)
+    theta = leaves(params)
+    alphas = one_each(step_size, params, theta)
     for _ in range(whole("steps", steps)):
-        theta = [p if p.requires_grad else leaf(p) for p in map(as_tensor, leaves(params))]
+        theta = [p if p.requires_grad else leaf(p) for p in theta]
         losses = check_shape(loss_fn(rebuild(params, theta), *support), tasks)
         # Tasks share no parameters, so the gradient of the sum of their losses holds each task's own gradient.
-        gradients = grad(sum(losses), theta, create_graph=not first_order)                               # line 5
-        params = rebuild(params, [p - a * g for p, a, g in zip(theta, alphas, gradients, strict=True)])  # line 6
-    return params
+        gradients = grad(sum(losses), theta, create_graph=not first_order)                     # line 5
+        theta = [p - alpha * g for p, alpha, g in zip(theta, alphas, gradients, strict=True)]  # line 6
+    return rebuild(params, theta)
 
 
-def one_each(step_size, params):
-    """The step sizes of the leaves of ``params``: the same for all, unless a structure holds one for each."""
-    if not isinstance(step_size, (dict, list, tuple)):
-        alphas = [step_size] * len(leaves(params))
-    else:
+def one_each(step_size, params, theta):
+    """The step sizes of ``theta``, the leaves of ``params``: the same for all, unless a structure holds one for each."""
+    if isinstance(step_size, (dict, list, tuple)):
         check_alike(params, step_size)
         alphas = leaves(step_size)
-    for alpha, p in zip(alphas, leaves(params), strict=True):
+    elif isinstance(step_size, (Tensor, np.ndarray)):
+        alphas = [step_size] * len(theta)
+    else:
+        return [number("step_size", step_size, least=0)] * len(theta)
+    for alpha, p in zip(alphas, theta, strict=True):
         check_step_size(alpha, p.shape)
     return alphas
 
