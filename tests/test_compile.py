@@ -731,6 +731,22 @@ ADVERSARIAL = {  # name -> function of a square matrix x and of v = exp(x), whic
     "a chain": lambda x, v: tg.cos(tg.sin(tg.cos(tg.sin(v)))),
     "many at once": lambda x, v: sum([tg.sin(v * i) for i in range(2, 9)]),
     "slopes of relu, needed much later": lambda x, v: slopes_used_late(v),
+    "joined": lambda x, v: tg.cos(tg.concat([tg.sin(v), v, tg.sum(v, axis=0, keepdims=True)])),
+    "joined as columns": lambda x, v: tg.cos(tg.concat([tg.sin(v), tg.cos(v)], axis=-1)),
+    "joined, and used later": lambda x, v: tg.sin(v) * tg.cos(tg.concat([tg.sin(v), v]))[1:4],
+    "joined, and an output": lambda x, v: (tg.sin(v), tg.cos(tg.cos(tg.concat([tg.sin(v), v])))),
+    "an output in place of an input, and joined": lambda x, v: (x + v, tg.concat([x + v, tg.sin(v)])),
+    "joined with integers": lambda x, v: (tg.concat([v, tg.argmax(v, 0, keepdims=True)]), tg.argmax(v, 0, keepdims=True) + 1),
+    "joined with itself": lambda x, v: tg.cos(tg.concat([v, v])),
+    "joined with an input": lambda x, v: tg.cos(tg.concat([v, x])),
+    "joined with a constant": lambda x, v: tg.cos(tg.concat([v, np.ones((1, 3))])),
+    "joined with another type": lambda x, v: tg.cos(tg.concat([v, tg.astype(v, "float32")])),
+    "joined twice": lambda x, v: (tg.cos(tg.concat([v, tg.sin(v)])), tg.cos(tg.concat([v, tg.cos(v)]))),
+    "a join of joins": lambda x, v: tg.cos(tg.concat([tg.concat([v, tg.sin(v)]), tg.cos(v)])),
+    "parts of it, joined": lambda x, v: tg.cos(tg.concat([v[1:], tg.sin(v)[0]], axis=None)),
+    "transposed, joined": lambda x, v: tg.cos(tg.concat([v.T, tg.sin(v).T.reshape(3, 3)])),
+    "flattened and joined": lambda x, v: tg.sin(tg.concat([v.reshape(9), tg.sum(tg.cos(v), axis=0), (v @ v).reshape(9)])),
+    "a single entry of it": lambda x, v: v[0, 1] * x + v[-1][2] + v[tg.tensor(1), 0],
 }
 
 
@@ -765,6 +781,11 @@ BUFFERS = {  # name -> function, instructions, buffers
     "views take none": (lambda x: tg.sin(x).T[0].reshape(3, 1), 1, 1),
     "an output keeps its own": (lambda x: (tg.exp(x), tg.sin(tg.exp(x))), 2, 2),
     "nothing to compute": (lambda x: x.T, 0, 0),
+    "a join is made of its parts": (lambda x: tg.concat([tg.sin(x), tg.cos(x)]), 2, 2),
+    "and so are others": (lambda x: tg.concat([tg.sin(x), tg.cos(x)]) - tg.concat([tg.exp(x), tg.tanh(x)]), 5, 4),
+    "one of columns is not": (lambda x: tg.concat([tg.sin(x), tg.cos(x)], axis=1), 3, 3),
+    "and then computed with in place": (lambda x: tg.sin(tg.exp(tg.concat([tg.sin(x), tg.cos(x)]))), 4, 2),
+    "a single entry is a view": (lambda x: x * x[0, 1], 1, 1),
 }
 
 
@@ -779,6 +800,13 @@ def test_instructions_and_buffers(f, instructions, buffers):
     compiled = tg.compile(f)
     compiled(random(3, 3))
     assert (len(compiled.program.instructions), len(addresses(compiled.program))) == (instructions, buffers)
+
+
+def test_inputs_and_buffers_start_where_cache_lines_do():
+    compiled = tg.compile(lambda x, y: [tg.sin(x[:n]) @ y for n in range(1, 6)])
+    compiled(random(5, 5), random(5, 5))
+    starts = [compiled.program.arrays[node].__array_interface__["data"][0] for node in compiled.program.input_nodes]
+    assert {start % 64 for start in [*starts, *addresses(compiled.program)]} == {0}
 
 
 def test_a_small_result_does_not_take_a_large_buffer_that_is_free():

@@ -565,7 +565,7 @@ def log_softmax(x, axis=-1):
 
 
 def finite_max(x, axis):
-    highest = np.max(x, axis, keepdims=True)
+    highest = np.maximum.reduce(x, axis, keepdims=True)
     return np.where(np.isfinite(highest), highest, highest.dtype.type(0))
 
 

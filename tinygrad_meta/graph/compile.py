@@ -37,7 +37,7 @@ import numpy as np
 
 from ..anomaly import watching
 from ..nn import Module, named_tensors
-from ..ops import OPERATIONS, add_up, stretched_axes
+from ..ops import OPERATIONS, add_up, part, stretched_axes
 from ..tensor import NO_ATTRIBUTES, Primitive, Tensor, as_tensor, detectors, result
 from ..tree import leaves, rebuild, tree_map
 from ..validate import function
@@ -144,7 +144,7 @@ class Program:
         self.recorded = len([node for node in order(outputs) if node.op])
         outputs = simplify(outputs)
         self.nodes = compute_again(order(outputs))
-        self.arrays, self.owner = allocate(self.nodes, self.input_nodes, outputs, reuse_outputs)
+        self.arrays, self.owner = allocate(self.nodes, self.input_nodes, outputs)
         self.inputs, self.outputs = ([self.arrays[node] for node in nodes] for nodes in (self.input_nodes, outputs))
         zeros = {}
         self.instructions = [instruction(node, [self.arrays[x] for x in node.inputs], self.arrays[node], zeros)
@@ -165,8 +165,8 @@ class Program:
     def read(self, values):
         """Copy the arguments into their buffers, unless they lie there: a result that is handed back may."""
         if self.reuse_outputs:  # or it lies in the buffer of another argument, and would be overwritten before it is read
-            values = [x if x is own or not any([np.may_share_memory(x, buffer) for buffer in self.inputs]) else x.copy()
-                      for own, x in zip(self.inputs, values, strict=True)]
+            values = [x if x is own or x.flags.owndata or not any([np.may_share_memory(x, buffer) for buffer in self.inputs])
+                      else x.copy() for own, x in zip(self.inputs, values, strict=True)]
         for buffer, x in zip(self.inputs, values, strict=True):
             if x is not buffer:
                 buffer[...] = x
@@ -220,30 +220,56 @@ def compute_again(nodes, distance=100):
 VIEWS = {"identity", "reshape", "broadcast_to", "permute_dims", "getitem"}
 
 
-def allocate(nodes, inputs, outputs, reuse_outputs):
+def allocate(nodes, inputs, outputs):
     """An array for every node, none of which is written to while anybody still needs what it holds."""
-    arrays = {x: np.empty(x.shape, x.dtype) for x in inputs}
+    arrays = {x: in_shape_of(x, new_buffer(x)) for x in inputs}
     scratch = np.empty(max([size(node) * node.dtype.itemsize for node in [*inputs, *nodes]], default=0), np.uint8)
-    _, owner = lay_out(nodes, arrays, lambda node, position: in_shape_of(node, scratch))
-    last_use = {owner[x]: position for position, node in enumerate(nodes) for x in node.inputs}
-    last_use |= {owner[x]: len(nodes) for x in outputs}
+    sketch, owner = lay_out(nodes, arrays, lambda node, position: in_shape_of(node, scratch))
+    places = places_in_joins(nodes, sketch, owner)
+    holder = {x: places.get(node, (node,))[0] for x, node in owner.items()}  # of the buffer: the owner, or what it is a part of
+    last_use = {holder[x]: position for position, node in enumerate(nodes) for x in node.inputs}
+    last_use |= {holder[x]: len(nodes) for x in outputs}
     free, held = [], {}
-    # A result that is reused is likely to be handed back as the argument in the same place, and then lies there already.
-    replaces = dict(zip(outputs, inputs, strict=False)) if reuse_outputs else {}
+    # A result may be handed back as the argument in the same place, as parameters are, and best lies there already.
+    replaces = {node: x for node, x in zip(outputs, inputs, strict=False) if node not in places}
 
     def from_pool(node, position):
-        dying = [x for x in dict.fromkeys([owner[x] for x in node.inputs]) if last_use[x] == position]
+        dying = [x for x in dict.fromkeys([holder[x] for x in node.inputs]) if last_use[x] == position]
         # An elementwise operation may write over an input that it is the last to read, if it reads it entry by entry.
         overwritten = [x for x in dying if node.kind in UFUNCS and (x.shape, x.dtype) == (node.shape, node.dtype)
-                       and all([y is x for y in node.inputs if owner[y] is x])]
+                       and all([y is x for y in node.inputs if holder[y] is x])]
         if replaces.get(node) in overwritten:
-            return arrays[replaces[node]]
-        free.extend([held.pop(x) for x in overwritten if x in held])
-        held[node] = take_buffer(free, node)
+            array = arrays[replaces[node]]
+        else:
+            whole, place = places.get(node, (node, ...))
+            if whole not in held:
+                free.extend([held.pop(x) for x in overwritten if x in held])
+                held[whole] = take_buffer(free, whole)
+            array = in_shape_of(whole, held[whole])[place].reshape(node.shape)
         free.extend([held.pop(x) for x in dying if x in held])
-        return in_shape_of(node, held[node])
+        return array
 
-    return lay_out(nodes, arrays, from_pool)
+    arrays, owner = lay_out(nodes, arrays, from_pool)
+    return arrays, owner | {join: node for node, (join, _) in places.items()}
+
+
+def places_in_joins(nodes, arrays, owner):
+    """What can be computed where it will lie in a join, which then costs nothing: for each such part, the join and where."""
+    places = {}
+    for join in nodes:
+        if join.kind == "join" and prod(join.shape[: join.attrs["axis"]]) == 1:  # every part lies in one piece
+            operands = [arrays[x] for x in join.inputs]
+            parts = {owner[x]: (join, part(i, operands, join.attrs["axis"])) for i, x in enumerate(join.inputs)
+                     if can_be_part(x, join, owner[x])}
+            if len(parts) == len(operands) and places.keys().isdisjoint(parts):
+                places |= parts
+    return places
+
+
+def can_be_part(x, join, node):
+    """Whether ``x`` is all that ``node`` computes, perhaps in another shape."""
+    origin = x.inputs[0] if x.kind == "reshape" else x
+    return origin is node and node.op and node.kind != "join" and node.dtype == join.dtype
 
 
 def lay_out(nodes, inputs, storage):
@@ -251,7 +277,7 @@ def lay_out(nodes, inputs, storage):
     arrays, owner = dict(inputs), {x: x for x in inputs}
     for position, node in enumerate(nodes):
         if node.op is None:
-            arrays.setdefault(node, node.value)
+            arrays.setdefault(node, np.asarray(node.value))
             owner[node] = node
         else:
             arrays[node] = view(node, arrays[node.inputs[0]]) if node.kind in VIEWS else None
@@ -263,6 +289,8 @@ def lay_out(nodes, inputs, storage):
 
 def view(node, array):
     value = node.op.forward(array, **node.attrs)
+    if isinstance(value, np.generic):  # NumPy copies a single entry, unless the index ends with dots
+        value = array[(*np.atleast_1d(node.attrs["index"]), ...)]
     return value if np.may_share_memory(value, array) else None
 
 
@@ -272,6 +300,11 @@ def take_buffer(free, node):
     fitting = [i for i, buffer in enumerate(free) if needed <= buffer.nbytes <= 4 * needed]
     if fitting:
         return free.pop(min(fitting, key=lambda i: free[i].nbytes))
+    return new_buffer(node)
+
+
+def new_buffer(node):
+    needed = size(node) * node.dtype.itemsize
     raw = np.empty(needed + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + needed]
@@ -367,7 +400,9 @@ def text_of(program):
             names[node] = f"v{len(names)}"
             arguments = [names[x] for x in node.inputs] + [f"{key}={value}" for key, value in node.attrs.items()]
             what = f"{names[node]} = {node.kind}({', '.join(arguments)})"
-            if program.owner[node] is node:
+            if node.kind == "join" and program.owner[node] is not node:
+                where = "in place"
+            elif program.owner[node] is node:
                 array = program.arrays[node]
                 address = array.__array_interface__["data"][0]
                 buffers[address] = max(buffers.get(address, 0), array.nbytes)
