@@ -140,9 +140,9 @@ def apply_rule(out, i, x, g):
     op = out.op
     try:
         contribution = op.rules[i](g, out, *out.inputs, **out.attrs)
-        due = out if op.elementwise else x
-        if contribution._data.shape != due._data.shape:
-            raise ValueError(f"it returned shape {contribution.shape} where {due.shape} was due")
+        shape, due = contribution._data.shape, (out if op.elementwise else x)._data.shape
+        if shape != due:
+            raise ValueError(f"it returned shape {shape} where {due} was due")
     except AnomalyError:
         raise  # which has its own story to tell
     except Exception as error:
@@ -151,7 +151,7 @@ def apply_rule(out, i, x, g):
     if detectors:
         for detector in [*detectors]:
             detector.inspect_rule(out, i, g, contribution)
-    if due is out and out._data.shape != x._data.shape:
+    if shape != x._data.shape:
         contribution = sum_to(contribution, shape=x._data.shape)  # x was stretched: each entry was used several times, a fork
     if contribution._data.dtype == x._data.dtype:
         return contribution
