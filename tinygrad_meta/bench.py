@@ -24,6 +24,7 @@ from .func import value_and_grad
 from .graph import compile
 from .meta import maml_loss, train
 from .meta.checkpoint import write
+from .meta.parallel import ONE_THREAD
 from .nn import cross_entropy, init_mlp, mlp, mse_loss
 from .ops import relu
 from .optim import Adam
@@ -40,8 +41,6 @@ CONTENDERS = {  # name -> package, what it is
     "jax": ("jax", "JAX, jax.grad and vmap over tasks, through jax.jit"),
     "autograd": ("autograd", "HIPS autograd, batched over tasks"),
 }
-ONE_THREAD = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-                            "NPROC"], "1")  # JAX reads the last; its flag --xla_cpu_multi_thread_eigen=false makes it slower
 CALLS, TURN = 200, 5  # how often each contender is called, and how often before it is another one's turn
 SECONDS, QUICK_SECONDS = 4.0, 0.4  # what each may take altogether: the slow ones are called less often
 TOLERANCE = 1e-4  # between results, relative to their norm
@@ -60,6 +59,7 @@ def bench(quick=False, json_file=None):
     """Measure, print the table, write the JSON file; the return value is the exit code."""
     from tqdm import tqdm
 
+    os.environ.setdefault("NPROC", "1")  # what JAX takes for the number of processors, and is fastest with; set it to see others
     left_out = {name: f"{package} is not installed" for name, (package, _) in CONTENDERS.items() if not find_spec(package)}
     if quick and "torch_compile" in CONTENDERS:
         left_out["torch_compile"] = "compiling takes too long for a quick run"
