@@ -144,6 +144,12 @@ def test_a_loss_that_averages_over_tasks_is_refused(steps):
         maml_loss(lambda p, x, y: tg.mean((nn.mlp(p, x) - y) ** 2), params, BATCH, ALPHA, steps)
 
 
+@pytest.mark.parametrize("step_size", [np.array(ALPHA), tg.tensor(ALPHA), np.full((1, 1), ALPHA), np.float64(ALPHA)])
+def test_one_step_size_may_be_an_array(step_size):
+    params, loss_fn = network()
+    np.testing.assert_array_equal(*[maml_loss(loss_fn, params, BATCH, alpha).data for alpha in (ALPHA, step_size)])
+
+
 def test_a_step_size_for_every_entry():
     """Step sizes of 0 leave what they belong to alone; the others move it as a single number would."""
     params, loss_fn = network()
