@@ -231,6 +231,19 @@ def test_threads_give_the_results_of_one():
     assert len(results) == 400 and all(np.array_equal(r, results[0]) for r in results)
 
 
+def test_backward_in_a_recording_leaves_what_is_outside_alone():
+    (w,) = variables(2.0)
+
+    @tg.compile
+    def f(x):
+        (x * w).backward()
+        return x
+
+    with pytest.raises(TypeError, match=r"cannot set \.grad of a tensor outside of it"):
+        f(tg.tensor(3.0))
+    assert w.grad is None
+
+
 def test_backward_reaches_every_leaf():
     x, y = variables([1.0, 2.0], 3.0)
     (x * y).backward(gradient=np.array([1.0, 10.0]))
