@@ -150,6 +150,12 @@ def test_one_step_size_may_be_an_array(step_size):
     np.testing.assert_array_equal(*[maml_loss(loss_fn, params, BATCH, alpha).data for alpha in (ALPHA, step_size)])
 
 
+def test_every_step_size_of_a_structure_is_checked():
+    params, loss_fn = network()
+    with pytest.raises(ValueError, match="step_size must be a finite number, at least 0, and is -0.1"):
+        maml_loss(loss_fn, params, BATCH, [(0.1, 0.1)] * (len(params) - 1) + [(0.1, -0.1)])
+
+
 def test_a_step_size_for_every_entry():
     """Step sizes of 0 leave what they belong to alone; the others move it as a single number would."""
     params, loss_fn = network()
