@@ -746,7 +746,7 @@ ADVERSARIAL = {  # name -> function of a square matrix x and of v = exp(x), whic
     "parts of it, joined": lambda x, v: tg.cos(tg.concat([v[1:], tg.sin(v)[0]], axis=None)),
     "transposed, joined": lambda x, v: tg.cos(tg.concat([v.T, tg.sin(v).T.reshape(3, 3)])),
     "flattened and joined": lambda x, v: tg.sin(tg.concat([v.reshape(9), tg.sum(tg.cos(v), axis=0), (v @ v).reshape(9)])),
-    "a single entry of it": lambda x, v: v[0, 1] * x + v[-1][2] + v[tg.tensor(1), 0],
+    "a single entry of it": lambda x, v: v[0, 1] * x + v[-1][2] + v[tg.tensor(1), 0] + v[np.uint64(1), -1],
 }
 
 
