@@ -809,6 +809,11 @@ def test_inputs_and_buffers_start_where_cache_lines_do():
     assert {start % 64 for start in [*starts, *addresses(compiled.program)]} == {0}
 
 
+def test_a_single_entry_of_swapped_bytes_is_in_the_usual_order():
+    x = random(2, 2).astype(">f8")
+    assert tg.compile(lambda x: x[0, 1])(x).dtype == tg.tensor(x)[0, 1].dtype == np.dtype("f8")
+
+
 def test_a_small_result_does_not_take_a_large_buffer_that_is_free():
     compiled = tg.compile(lambda x: tg.cos(tg.sum(tg.exp(x))) * tg.sum(tg.exp(x)))
     compiled(random(100, 100))

@@ -289,7 +289,7 @@ def lay_out(nodes, inputs, storage):
 
 def view(node, array):
     value = node.op.forward(array, **node.attrs)
-    if isinstance(value, np.generic):  # NumPy copies a single entry, unless the index ends with dots
+    if isinstance(value, np.generic) and value.dtype == array.dtype:  # NumPy copies an entry, unless the index ends with dots
         index = node.attrs["index"]
         value = array[(*index, ...) if isinstance(index, tuple) else (index, ...)]
     return value if np.may_share_memory(value, array) else None
