@@ -809,6 +809,14 @@ def test_inputs_and_buffers_start_where_cache_lines_do():
     assert {start % 64 for start in [*starts, *addresses(compiled.program)]} == {0}
 
 
+def test_what_a_buffer_is_made_of_may_be_an_argument():
+    """All of the memory behind a result, as bytes: it owns its data, and shares it with the buffer of the first argument."""
+    compiled = tg.compile(lambda a, b: (a * 2, b + 0), reuse_outputs=True)
+    memory = compiled(np.ones(8), np.zeros(128, np.uint8))[0].data.base
+    expected = memory.copy()
+    np.testing.assert_array_equal(compiled(np.full(8, 5.0), memory)[1].data, expected)
+
+
 def test_a_single_entry_of_swapped_bytes_is_in_the_usual_order():
     x = random(2, 2).astype(">f8")
     assert tg.compile(lambda x: x[0, 1])(x).dtype == tg.tensor(x)[0, 1].dtype == np.dtype("f8")

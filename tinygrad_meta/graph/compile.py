@@ -165,8 +165,8 @@ class Program:
     def read(self, values):
         """Copy the arguments into their buffers, unless they lie there: a result that is handed back may."""
         if self.reuse_outputs:  # or it lies in the buffer of another argument, and would be overwritten before it is read
-            values = [x if x is own or x.flags.owndata or not any([np.may_share_memory(x, buffer) for buffer in self.inputs])
-                      else x.copy() for own, x in zip(self.inputs, values, strict=True)]
+            values = [x if x is own or not any([np.may_share_memory(x, buffer) for buffer in self.inputs]) else x.copy()
+                      for own, x in zip(self.inputs, values, strict=True)]
         for buffer, x in zip(self.inputs, values, strict=True):
             if x is not buffer:
                 buffer[...] = x
