@@ -809,6 +809,13 @@ def test_inputs_and_buffers_start_where_cache_lines_do():
     assert {start % 64 for start in [*starts, *addresses(compiled.program)]} == {0}
 
 
+def test_the_parts_of_a_join_are_one_buffer_in_print():
+    compiled = tg.compile(lambda x: tg.sin(tg.exp(tg.concat([tg.sin(x), tg.cos(x)]))))
+    compiled(np.zeros(1000))
+    assert "4 instructions, 1 buffers of 16,000 bytes" in str(compiled.program)
+    assert "v3 = join(v1, v2, axis=0)  float64 (2000,)  in place" in str(compiled.program)
+
+
 def test_what_a_buffer_is_made_of_may_be_an_argument():
     """All of the memory behind a result, as bytes: it owns its data, and shares it with the buffer of the first argument."""
     compiled = tg.compile(lambda a, b: (a * 2, b + 0), reuse_outputs=True)

@@ -405,13 +405,14 @@ def text_of(program):
                 where = "in place"
             elif program.owner[node] is node:
                 array = program.arrays[node]
-                address = array.__array_interface__["data"][0]
-                buffers[address] = max(buffers.get(address, 0), array.nbytes)
-                where = f"buffer {list(buffers).index(address)}"
+                start = array.__array_interface__["data"][0]
+                extent = buffers.setdefault(id(array.base), [start, start])  # the parts of a join lie in one buffer
+                extent[:] = min(start, extent[0]), max(start + array.nbytes, extent[1])
+                where = f"buffer {list(buffers).index(id(array.base))}"
             else:
                 where = f"view of {names[node.inputs[0]]}"
         lines.append((what, f"{node.dtype} {node.shape}", where))
     widths = [max([len(line[i]) for line in lines]) for i in range(2)]
     head = (f"{program.name}: {program.recorded} operations recorded, {len(program.instructions)} instructions, "
-            f"{len(buffers)} buffers of {sum(buffers.values()):,} bytes in all")
+            f"{len(buffers)} buffers of {sum([end - start for start, end in buffers.values()]):,} bytes in all")
     return "\n".join([head, *[f"  {what:{widths[0]}}  {kind:{widths[1]}}  {where}" for what, kind, where in lines]])
