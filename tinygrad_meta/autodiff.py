@@ -140,7 +140,8 @@ def apply_rule(out, i, x, g):
     op = out.op
     try:
         contribution = op.rules[i](g, out, *out.inputs, **out.attrs)
-        shape, due = contribution._data.shape, (out if op.elementwise else x)._data.shape
+        shape = contribution._data.shape
+        due = (out if op.elementwise else x)._data.shape
         if shape != due:
             raise ValueError(f"it returned shape {shape} where {due} was due")
     except AnomalyError:
@@ -148,9 +149,8 @@ def apply_rule(out, i, x, g):
     except Exception as error:
         raise RuntimeError(f"the derivative rule of {op.name} for its input {i} failed (inputs of shape "
                            f"{', '.join([str(y.shape) for y in out.inputs])}, result {out.shape}): {error}") from error
-    if detectors:
-        for detector in [*detectors]:
-            detector.inspect_rule(out, i, g, contribution)
+    for detector in [*detectors]:
+        detector.inspect_rule(out, i, g, contribution)
     if shape != x._data.shape:
         contribution = sum_to(contribution, shape=x._data.shape)  # x was stretched: each entry was used several times, a fork
     if contribution._data.dtype == x._data.dtype:

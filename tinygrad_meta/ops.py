@@ -330,8 +330,7 @@ def reshape(x, shape):
 @operation(lambda g, out, x, shape: sum_to(g, shape=x.shape))
 def broadcast_to(x, shape):
     """Stretch axes of length 1, and add axes in front, until the shape is ``shape``."""
-    if type(shape) is not tuple:
-        shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     if not x.flags.c_contiguous or x.size == 0:
         return np.broadcast_to(x, shape)
     return np.ndarray(shape, x.dtype, x, 0, stretched_strides(x.shape, x.strides, shape))  # the same, but faster

@@ -251,15 +251,10 @@ def result(value, requires_grad, op, inputs, attrs):
     out._data = value
     out.order = next(creation_number)
     out.grad = out.name = None
-    out.requires_grad = requires_grad and recording.get()
-    if out.requires_grad:
-        out.op = op
-        out.inputs = inputs
-        out.attrs = attrs
+    if requires_grad and recording.get():
+        out.requires_grad, out.op, out.inputs, out.attrs = True, op, inputs, attrs
     else:
-        out.op = None
-        out.inputs = ()
-        out.attrs = NO_ATTRIBUTES
+        out.requires_grad, out.op, out.inputs, out.attrs = False, None, (), NO_ATTRIBUTES
     if detectors:
         for detector in [*detectors]:
             detector.inspect(out, op, inputs)

@@ -231,13 +231,13 @@ def allocate(nodes, inputs, outputs):
     last_use |= {holder[x]: len(nodes) for x in outputs}
     free, held = [], {}
     # A result may be handed back as the argument in the same place, as parameters are, and best lies there already.
-    replaces = {node: x for node, x in zip(outputs, inputs, strict=False) if node not in places}
+    replaces = dict(zip(outputs, inputs, strict=False))
 
     def from_pool(node, position):
         dying = [x for x in dict.fromkeys([holder[x] for x in node.inputs]) if last_use[x] == position]
         # An elementwise operation may write over an input that it is the last to read, if it reads it entry by entry.
         overwritten = [x for x in dying if node.kind in UFUNCS and (x.shape, x.dtype) == (node.shape, node.dtype)
-                       and all([y is x for y in node.inputs if holder[y] is x])]
+                       and node not in places and all([y is x for y in node.inputs if holder[y] is x])]
         if replaces.get(node) in overwritten:
             array = arrays[replaces[node]]
         else:
@@ -250,7 +250,7 @@ def allocate(nodes, inputs, outputs):
         return array
 
     arrays, owner = lay_out(nodes, arrays, from_pool)
-    return arrays, owner | {join: node for node, (join, _) in places.items()}
+    return arrays, owner | {join: node for node, (join, _) in places.items()}  # such a join needs no instruction either
 
 
 def places_in_joins(nodes, arrays, owner):
