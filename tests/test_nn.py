@@ -145,6 +145,14 @@ def test_mse_loss():
         nn.mse_loss(np.ones((5, 1)), np.ones(5))
 
 
+def test_accuracy():
+    """One number per task; what is nan anywhere is no answer, also where argmax would point at the right class."""
+    logits = [[[2.0, 1.0, 0.0], [0.0, 3.0, -1.0]], [[np.nan, 0.0, 9.0], [np.nan, 0.0, 9.0]], [[np.inf, 0.0, 1.0], [0.0, 1.0, 2.0]]]
+    labels = np.array([[0, 1], [0, 2], [0, 0]])
+    assert nn.accuracy(logits, labels).tolist() == [1.0, 0.0, 0.5]
+    assert nn.accuracy(tg.tensor(logits[0], "float32"), labels[0]) == 1
+
+
 def test_cross_entropy():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(4, 5, 3)), rng.integers(0, 3, (4, 5))

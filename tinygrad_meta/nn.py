@@ -361,9 +361,16 @@ record_check = call_with_one(Primitive(labels_within, [None]))
 
 
 def accuracy(logits, labels):
-    """The share of points whose largest logit is the labelled one, as an array: one number per task, or a single one."""
+    """The share of points whose largest logit is the labelled one, as an array: one number per task, or a single one.
+
+    A point with nan among its logits counts as wrong.
+
+    >>> print(accuracy([[2.0, 1.0], [np.nan, 1.0]], [0, 0]))
+    0.5
+    """
     logits, labels = check_labelled(logits, labels)
-    return np.mean(ops.argmax(logits, axis=-1).data == check_labels(labels, classes=logits.shape[-1]).data, axis=-1)
+    answers = np.where(np.isnan(logits.data).any(axis=-1), -1, ops.argmax(logits, axis=-1).data)
+    return np.mean(answers == check_labels(labels, classes=logits.shape[-1]).data, axis=-1)
 
 
 # -------------------------------------------------------------------------------------------------- stateful models
