@@ -151,6 +151,7 @@ def test_accuracy():
     labels = np.array([[0, 1], [0, 2], [0, 0]])
     assert nn.accuracy(logits, labels).tolist() == [1.0, 0.0, 0.5]
     assert nn.accuracy(tg.tensor(logits[0], "float32"), labels[0]) == 1
+    assert [nn.accuracy([2.0, 1.0], label) for label in (0, 1)] == [1, 0]  # a single point
 
 
 def test_cross_entropy():

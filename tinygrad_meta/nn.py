@@ -370,7 +370,8 @@ def accuracy(logits, labels):
     """
     logits, labels = check_labelled(logits, labels)
     answers = np.where(np.isnan(logits.data).any(axis=-1), -1, ops.argmax(logits, axis=-1).data)
-    return np.mean(answers == check_labels(labels, classes=logits.shape[-1]).data, axis=-1)
+    right = answers == check_labels(labels, classes=logits.shape[-1]).data
+    return np.mean(right, axis=tuple(range(labels.ndim))[-1:])
 
 
 # -------------------------------------------------------------------------------------------------- stateful models
