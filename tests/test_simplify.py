@@ -151,6 +151,8 @@ LOOKS_ALIKE = [  # what no rewrite may touch: its operations are all left
     ("a product with inner dimension 2", lambda x, y: x @ y, [(3, 2), (2, 4)]),
     ("a sum over rows that has as many entries as one over batches", lambda x, y: ops.sum_to(ops.product_tn(x, y), (2, 1, 3)),
      [(2, 4, 2), (2, 4, 3)]),
+    ("a product for each that is needed, and its sum",
+     lambda x, y: [product := ops.product_tn(x, y), ops.sum_to(product, (2, 3))], [(5, 4, 2), (5, 4, 3)]),
     ("a product with a stretched row", lambda x, y: x @ ops.broadcast_to(y, (5, 5)), [(2, 3, 5), (1, 5)]),
     ("a matrix for each", lambda x, y: x @ y, [(5, 3, 4), (5, 4, 2)]),
     ("whole numbers times 1.5", lambda x: tg.greater(x, 1) * 2.5 * 1.5, [A]),
@@ -319,6 +321,14 @@ def test_a_constant_derivative_takes_no_operation(f, expected):
 ])  # fmt: skip
 def test_reordering_happens_where_it_pays(f, shapes, left):
     assert kinds_of(f, *shapes) == left
+
+
+def test_what_is_needed_anyway_is_not_summed_term_by_term():
+    """The gradients of an inner step are such sums: each is the last one and a little more, and the next one needs it whole."""
+    f = lambda x, y: [total := ops.product_tn(x, x) + y, ops.sum_to(total, (1, 4))]
+    _, outputs = graph_of(f, numbers([(3, 4), (4, 4)]))
+    assert kinds(rewritten(outputs, REORDERING)) == kinds(outputs)
+    assert kinds(rewritten(outputs[1:], REORDERING)) == "add product_tn sum_to sum_to"
 
 
 @pytest.mark.parametrize("f", [

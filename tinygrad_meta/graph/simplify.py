@@ -416,11 +416,11 @@ def one_large_product(node, graph):
                 return graph("reshape", graph(kind, flat, w), shape=node.shape)
 
 
-@rewrite(SAFE, "sum_to", "sum over batches of x.T @ y = one large product",
+@rewrite(SAFE, "sum_to", "sum over batches of x.T @ y = one large product, if only the sum is needed",
          lambda x, y: sum_to(product_tn(x, y), (4, 2)), (5, 3, 4), (5, 3, 2))  # fmt: skip
 def one_large_sum(node, graph):
     match node:
-        case Node("sum_to", [Node("product_tn", [x, y])]) if x.shape[:-1] == y.shape[:-1]:
+        case Node("sum_to", [Node("product_tn", [x, y]) as xy]) if x.shape[:-1] == y.shape[:-1] and graph.uses[xy] == 1:
             if node.shape[-2:] != (x.shape[-1], y.shape[-1]) or prod(node.shape[:-2]) != 1:
                 return None
             return graph("reshape", graph("product_tn", rows_of(x, graph), rows_of(y, graph)), shape=node.shape)
@@ -452,12 +452,12 @@ def cheaper(node, replacement, inner):
     return replacement if flops(replacement) + flops(replacement.inputs[0]) < flops(node) + flops(inner) else None
 
 
-@rewrite(REORDERING, "sum_to", "sum_to(x + y) = sum_to(x) + sum_to(y)",
+@rewrite(REORDERING, "sum_to", "sum_to(x + y) = sum_to(x) + sum_to(y), if only the sum is needed",
          lambda x, y: sum_to(product_tn(x, x) + y, (1, 4)), (3, 4), (4, 4))  # fmt: skip
 def distribute_sum(node, graph):
     match node:
         case Node("sum_to", [Node("add" | "subtract" as sign, [x, y])]) if x.shape == y.shape == node.inputs[0].shape:
-            if graph.absorbs_sum[node.inputs[0]]:
+            if graph.absorbs_sum[node.inputs[0]] and graph.uses[node.inputs[0]] == 1:
                 return graph(sign, graph("sum_to", x, shape=node.shape), graph("sum_to", y, shape=node.shape))
 
 
@@ -499,4 +499,5 @@ def cost_of(node):
         matrices = size(node) // max(1, node.shape[-1] * node.shape[-2])
         return 1 + matrices * 0.2 + size(node) * inner_dimension(node) * 2.2e-5
     largest = max([size(node), *[size(x) for x in node.inputs]])
-    return 1 + largest * (1e-4 if all([x.shape in (node.shape, ()) for x in node.inputs]) else 3e-4)
+    stretched = any([x.kind == "broadcast_to" or x.shape not in (node.shape, ()) for x in node.inputs])
+    return 1 + largest * (3e-4 if stretched and node.kind in ELEMENTWISE else 1e-4)
