@@ -1,7 +1,7 @@
 """Nothing silently wrong, nothing lost: ``python -m tests.reliability`` tries hard to find something, and prints what it did.
 
 The test suite makes a few hundred such trials at every change; this command makes them by the ten thousand, in twenty minutes,
-and ``--quick`` a tenth of that.  The exit code is 1 if anything was wrong.
+and ``--quick`` a quarter of that.  The exit code is 1 if anything was wrong.
 """
 
 import argparse
@@ -29,7 +29,7 @@ PARTS = {  # name on the command line: module whose function count(quick) return
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=__doc__.partition("\n\n")[2])
     parser.add_argument("parts", nargs="*", metavar="part", help=f"which parts to run: {', '.join(PARTS)} (all)")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the trials")
+    parser.add_argument("--quick", action="store_true", help="a tenth of most trials")
     args = parser.parse_args()
     unknown = set(args.parts) - set(PARTS)
     if unknown:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_meta as tg
+from tinygrad_meta.tensor import NUMPY_FUNCTIONS
 
 
 def test_a_result_remembers_operation_inputs_and_attributes():
@@ -102,6 +103,13 @@ def test_numpys_functions_give_tensors_with_a_graph(call):
     result = call(np, x)
     assert isinstance(result, tg.Tensor) and result.requires_grad
     np.testing.assert_allclose(result.data, call(np, array))
+
+
+def test_what_has_the_same_name_in_numpy_can_be_called_there():
+    names = {name for name in dir(tg) if callable(getattr(tg, name)) and callable(getattr(np, name, None))}
+    assert len(names) > 40
+    for name in names - {"astype", "clip", "pad"}:  # NumPy's takes arrays only; and two whose arguments differ, above
+        assert NUMPY_FUNCTIONS[getattr(np, name)] is getattr(tg, name), name
 
 
 def test_array_and_tensor_mix_in_either_order():

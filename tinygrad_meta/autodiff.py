@@ -115,10 +115,10 @@ creation_order = attrgetter("order")
 
 
 def between(outputs, inputs):
-    """The tensors on the way from inputs to outputs, oldest first, and the set of those inputs and all computed from them.
+    """The results on the way from inputs to outputs, oldest first, and the set of them and the inputs that were found.
 
     Tensors are numbered as they are created.  So sorting by number is a topological order, and nothing older than the oldest
-    input can lead to it: the search stops there, however long the history of the inputs is.
+    input was computed from an input: the search stops there, however long the history of the inputs is.
     """
     oldest = min([x.order for x in inputs], default=0)
     found, to_visit = set(), list(outputs)
@@ -220,9 +220,10 @@ def scope(name, of=None):
 
 
 def backward(self, gradient=None, create_graph=False):
-    """Add this tensor's gradient to the ``.grad`` of every leaf it was computed from.
+    """Differentiate this tensor by every leaf that it was computed from, and add the result to that leaf's ``.grad``.
 
-    As in PyTorch, calling it twice adds twice; set ``.grad = None`` in between.  :func:`grad` has no such memory.
+    As in PyTorch, gradients add up until you set ``.grad = None``; :func:`grad` has no such memory.  Unlike there, the same
+    graph can be walked any number of times.
 
     >>> import tinygrad_meta as tg
     >>> x = tg.tensor(3.0, requires_grad=True)

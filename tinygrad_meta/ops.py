@@ -6,7 +6,8 @@ Notation, the same in every row:
     the inputs, and ``out`` the result.
 ``g``
     the gradient, with respect to ``out``, of whatever is being differentiated: a tensor shaped like ``out``.  A rule turns
-    it into the gradient with respect to one input, by the chain rule: ``g`` times the local derivative.
+    it into what one input receives by the chain rule: ``g`` times the local derivative, added up over all entries of ``out``
+    that an entry of the input affects.
 
 For ``out = x * y`` the local derivative by ``x`` is ``y``, so the rule is ``g * y``.  That product is itself an operation of
 this table.  A gradient is therefore an expression like any other, with rules of its own, and can be differentiated again;
@@ -18,7 +19,8 @@ themselves, with ``fit``.)
 
 At kinks, where the derivative is a matter of convention, the conventions are PyTorch's: relu'(0) = 0, the derivative of
 ``|x|`` is ``sign(x)``, ``clip`` passes the gradient at its bounds, tied maxima share it equally, and ``norm`` has gradient 0
-at 0.  Where there is no derivative at all, the rule is ``None``.
+at 0.  Where the derivative is 0 wherever it exists (``sign``, ``argmax``, comparisons), the rule is ``None``: the result
+counts as a constant.
 """
 
 import builtins
@@ -96,7 +98,7 @@ def negative(x):
 @elementwise(lambda g, out, x, y: g * y * away_from_zero(x, y, g) ** (y - 1),
              lambda g, out, x, y: g * out * log(where(equal(x, 0), 1, x)))
 def power(x, y):
-    """x to the power y.  Both derivatives of ``0 ** y`` are taken to be 0 where their formulas say 0 times infinity."""
+    """x to the power y.  At x = 0, the derivative by y is 0 for y >= 0, and so is the one by x if it would be 0 * infinity."""
     return np.power(x, y)
 
 
@@ -297,7 +299,7 @@ def clip(x, min=None, max=None):
 
 @operation(lambda g, out, x: g)
 def identity(x):
-    """The same value as another tensor, so that a function's argument can be told apart from what it was called with."""
+    """A new tensor with the same value, so that a function's argument can be told apart from what it was called with."""
     return x
 
 
@@ -615,7 +617,7 @@ def fit(g, x):
 
 # Three products, which are each other's derivatives.  The letters are those of BLAS: n for a matrix as it is, t for one that is
 # transposed.
-# If out = x @ y, then x receives g @ y.T, and y receives x.T @ g.
+# If out = x @ y, then x receives g @ y.mT, and y receives x.mT @ g.
 
 
 @operation(lambda g, out, x, y: fit(product_nt(g, y), x),
@@ -764,7 +766,7 @@ def quotient(x, y):
 
 def settled(x, y):
     """``y``, with infinity where 0 is divided by 0 (or by nan): there the quotient is 0, and stays 0 when differentiated."""
-    return where(not_equal(x, 0) + greater(abs(y), 0), y, np.inf)
+    return where(not_equal(x, 0) + greater(abs(y), 0), y, np.inf)  # + of booleans is or, and * is and
 
 
 def away_from_zero(x, y, g):

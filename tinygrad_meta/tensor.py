@@ -3,9 +3,10 @@
 Read this file first, then ``ops.py`` (what the operations and their derivatives are), then ``autodiff.py`` (the chain
 rule).  Together they are the whole of backpropagation.
 
-When ``v3 = v1 * v2`` is computed, the result keeps four things beside its value: the operation (``multiply``), its inputs
-(``v1`` and ``v2``), its attributes (none here; a sum would keep its ``axis``) and a running number, its ``order``.  Nothing
-else is needed to walk back from a result to everything it depends on, and that walk is all that a derivative takes:
+When ``v3 = v1 * v2`` is computed from tensors that require a gradient, the result keeps four things beside its value: the
+operation (``multiply``), its inputs (``v1`` and ``v2``), its attributes (none here; a sum would keep its ``axis``) and a
+running number, its ``order``.  Nothing else is needed to walk back from a result to everything it depends on, and that walk
+is all that a derivative takes:
 
 >>> import tinygrad_meta as tg
 >>> v1 = tg.tensor(5.0, requires_grad=True, name="v1")
@@ -16,8 +17,8 @@ Tensor(20.0, dtype=float64, op=multiply)
 >>> v3.op.name, [x.name for x in v3.inputs], v3.attrs
 ('multiply', ['v1', 'v2'], {})
 
-What a tensor does *not* keep is a function that computes its derivative.  A function can only be called; an operation
-with a name can also be looked up, printed, drawn and replayed.
+What a tensor does *not* keep is a function of its own that computes its derivative, a closure.  A closure can only be
+called; an operation with a name can also be looked up, printed, drawn and replayed.
 """
 
 from contextvars import ContextVar
@@ -50,7 +51,8 @@ class Tensor:
     Attributes
     ----------
     op, inputs, attrs
-        The primitive that made this tensor, its input tensors and its keyword arguments; ``None, (), {}`` for a leaf.
+        The primitive that made this tensor, its input tensors and its keyword arguments; ``None, (), {}`` for a leaf, which
+        is a tensor that no recorded operation made.
     order : int
         Tensors are numbered as they are created.  An operation's inputs exist before its result does, so their numbers
         are smaller: sorting by ``order`` is sorting topologically.
@@ -123,7 +125,7 @@ class Tensor:
         return self.data.item()
 
     def detach(self):
-        """The same value as a new leaf: a constant as far as derivatives are concerned."""
+        """The same value as a new leaf that requires no gradient: a constant as far as derivatives are concerned."""
         return Tensor(self.data, name=self.name)
 
     def __reduce__(self):
@@ -224,7 +226,7 @@ class Primitive:
     def __init__(self, forward, rules, elementwise=False):
         self.name = forward.__name__
         self.forward, self.rules, self.elementwise = forward, rules, elementwise
-        self.differentiable = rules[-1] is not None  # the first may have none, as where's condition
+        self.differentiable = rules[-1] is not None  # the first may have none, as select's condition
 
     def __repr__(self):
         return f"<operation {self.name}>"
@@ -262,7 +264,7 @@ def result(value, requires_grad, op, inputs, attrs):
 
 
 def as_tensor(value, beside=None):
-    """``value`` as a tensor.  A Python number takes the type of the operand ``beside`` it, and so never widens it."""
+    """``value`` as a tensor.  A Python number takes the type of a floating-point operand ``beside`` it: it never widens one."""
     if isinstance(value, Tensor):
         return value
     if type(value) in (float, int, bool) and hasattr(beside, "dtype"):
@@ -271,9 +273,9 @@ def as_tensor(value, beside=None):
     return Tensor(value)
 
 
-# What a user calls is a function: it computes the value and lets the result remember where it came from.  Of the three below,
-# the first would do.  The others do the same for the usual one and two tensors with fewer steps, because on small arrays the
-# time is spent here rather than in NumPy.
+# What a user calls is a function: it computes the value and lets the result remember where it came from.  The first of the
+# three below shows how.  The other two take the usual one and two tensors in fewer steps, because on small arrays the time is
+# spent here rather than in NumPy; and one takes attributes by position, too, the other a number on either side.
 
 
 def call_with_any(op):

@@ -1,13 +1,13 @@
 """Replaying: record a function once, simplify its graph, give every result a buffer, and run the list of NumPy calls.
 
-    record     run the function once and keep its graph                       record.py
+    record     run the function and keep its graph (twice, to compare them)   record.py
     simplify   a smaller graph with the same value                            simplify.py
     order      a list of operations, each after those that it needs           simplify.order
     allocate   a buffer for each result, used again when the result is dead   Program
     run        the list, one NumPy call after the other                       Program.__call__
 
-What is saved is everything but the arithmetic: no tensors are made, no rules looked up, no memory is asked for, and what
-cancels is not computed.
+What is saved is everything but the arithmetic: no tensors are made on the way, no rules looked up, hardly any memory is
+asked for, and what cancels is not computed.
 
 >>> import tinygrad_meta as tg
 >>> @tg.compile
@@ -16,7 +16,7 @@ cancels is not computed.
 >>> gradient(tg.tensor(2.0, name="x"))
 Tensor(-2.6145744834544478, dtype=float64)
 >>> print(gradient.program)
-gradient: 7 operations recorded, 4 instructions, 1 buffers of 8 bytes in all
+gradient: 7 operations recorded, 4 instructions, 8 bytes in 1 buffers beside the inputs
   x                      float64 ()  input
   v1 = multiply(x, x)    float64 ()  buffer 0
   v2 = cos(v1)           float64 ()  buffer 0
@@ -48,7 +48,7 @@ CACHE_SIZE = 16
 
 
 def compile(f, reuse_outputs=False):
-    """A function that does what ``f`` does, recorded once and replayed.
+    """A function that does what ``f`` does, up to rounding, recorded once and replayed.
 
     Parameters
     ----------
@@ -414,5 +414,5 @@ def text_of(program):
         lines.append((what, f"{node.dtype} {node.shape}", where))
     widths = [max([len(line[i]) for line in lines]) for i in range(2)]
     head = (f"{program.name}: {program.recorded} operations recorded, {len(program.instructions)} instructions, "
-            f"{len(buffers)} buffers of {sum([end - start for start, end in buffers.values()]):,} bytes in all")
+            f"{sum([end - start for start, end in buffers.values()]):,} bytes in {len(buffers)} buffers beside the inputs")
     return "\n".join([head, *[f"  {what:{widths[0]}}  {kind:{widths[1]}}  {where}" for what, kind, where in lines]])

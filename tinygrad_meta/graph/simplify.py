@@ -1,4 +1,4 @@
-"""From a graph to a smaller graph with the same value.
+"""From a graph to a smaller graph with the same value, up to rounding and the signs of zeros.
 
 Three passes come with building a graph at all.  Dead code: a graph *is* what its outputs depend on, and what they do not
 depend on is never copied.  Common subexpressions: the same operation on the same inputs is the same node.  Constant folding:
@@ -20,7 +20,7 @@ PRODUCTS = {"product", "product_nt", "product_tn"}
 
 
 def simplify(outputs):
-    """Apply all passes until nothing changes."""
+    """Apply the safe rewrites until nothing changes, and of what the reordering ones make of that keep the cheapest."""
     outputs = rewritten(outputs, SAFE)
     candidates = [outputs, *[rewritten(outputs, SAFE + REORDERING[:n]) for n in range(1, len(REORDERING) + 1)]]
     return min(candidates, key=cost)
@@ -72,7 +72,7 @@ class Graph:
         self.known = {}
         self.uses = Counter()  # how often is it an input, or an output of the graph?
         self.low_rank = {}  # is it a product through a dimension much smaller than its own, or a sum with such a term?
-        self.absorbs_sum = {}  # is it, or has it a term, of which the sum is as cheap as the thing itself?
+        self.absorbs_sum = {}  # is it a kind of sum that can as well sum over more, or a sum with such a term?
 
     def __call__(self, kind, *inputs, **attrs):
         """A new operation: ``graph("multiply", x, 2)``.  Numbers become constants of the other operand's type."""
@@ -169,7 +169,7 @@ def rewrite(group, kinds, pattern, case, *shapes):
     return enter
 
 
-SAFE, REORDERING = [], []
+SAFE, REORDERING = [], []  # the first do not make more work, whatever the graph; the second may
 
 
 def number(node):

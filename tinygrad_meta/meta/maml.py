@@ -16,7 +16,8 @@ The algorithm, with alpha the ``step_size`` of the inner loop and beta that of t
     8      theta = theta - beta * gradient of the sum of the losses at theta_i', on the query points
     9  end while
 
-:func:`adapt` is lines 5 and 6, :func:`maml_loss` lines 4 to 7 and the loss of line 8, ``train.py`` the rest.
+:func:`adapt` is lines 5 and 6, :func:`maml_loss` lines 4 to 7 and the loss of line 8, ``train.py`` the rest, with
+Adam for line 8.
 """
 
 import numpy as np
@@ -31,7 +32,7 @@ from ..validate import function, kind, matching_pair, number, pair, whole
 def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
     """Adapt parameters to a task, or to every task of a batch, by gradient descent on its support set.
 
-    The result is a differentiable function of ``params``.
+    The result is a differentiable function of those ``params`` that require a gradient.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
     steps : int
         How many steps to take, all on the same support set.
     first_order : bool
-        Treat the gradient as a constant.  Cheaper, and no longer the derivative of what is being minimised.
+        Treat the inner gradients as constants.  Cheaper, but the meta-gradient is then not the derivative of the query loss.
 
     Returns
     -------
@@ -137,6 +138,7 @@ def tasks_of(batch):
 
 
 def leaf(p):
+    """The same value, to differentiate by, although the caller wants no gradient."""
     p = identity(p)
     p.requires_grad = True
     return p
@@ -145,7 +147,8 @@ def leaf(p):
 def maml_loss(loss_fn, params, batch, step_size, steps=1, first_order=False):
     """The loss that MAML minimises: the query loss after adapting to the support set, averaged over the tasks.
 
-    All tasks are computed at once.  ``grad(maml_loss(...), params)`` is the meta-gradient of line 8, through the inner steps.
+    All tasks are computed at once.  Its gradient by the leaves of ``params`` goes through the inner steps: it is that of line
+    8, divided by the number of tasks.
 
     Parameters
     ----------
