@@ -7,6 +7,7 @@ import re
 import threading
 import tracemalloc
 from collections import namedtuple
+from contextlib import nullcontext
 from itertools import count, product
 
 import numpy as np
@@ -446,7 +447,8 @@ def test_arguments_that_look_different_are_recorded_anew(change):
     assert len(compiled.programs) == 2
 
 
-@pytest.mark.parametrize("one, other", [(2, 3), (1, True), (1, 1.0), (0.0, -0.0), ("a", "b"), (None, 0), ((), [])], ids=str)
+@pytest.mark.parametrize("one, other", [(2, 3), (1, True), (1, 1.0), (0.0, -0.0), ("a", "b"), (None, 0), ((), []), (0j, -0j),
+                                        (frozenset([1]), frozenset([1.0])), ({1: 2}, {True: 2})], ids=str)
 def test_every_value_of_a_constant_argument_has_a_program(one, other):
     seen = []
     compiled = tg.compile(lambda x, c: (seen.append(c), x)[1])
@@ -454,6 +456,37 @@ def test_every_value_of_a_constant_argument_has_a_program(one, other):
         compiled(X, c)
     assert list(dict.fromkeys(map(repr, seen))) == [repr(one), repr(other)]
     assert len(compiled.programs) == 2
+
+
+@pytest.mark.parametrize("attribute, value", [("activation", "tanh"), ("scale", 2.0), ("scale", np.full(3, 2.0))], ids=repr)
+def test_a_module_with_another_attribute_has_another_program(attribute, value):
+    class Scaled(nn.Module):
+        def __init__(self):
+            self.inner, self.scale = nn.MLP([3, 20, 3], rng=0), 1.0
+
+        def forward(self, x):
+            return self.inner(x) * self.scale
+
+    module = Scaled()
+    compiled, x = tg.compile(module), random(2, 3)
+    before = compiled(x)
+    setattr(module.inner if hasattr(module.inner, attribute) else module, attribute, value)
+    assert_same(compiled(x), module(x).detach())
+    assert not np.allclose(compiled(x).data, before.data) and len(compiled.programs) == 2
+
+
+@pytest.mark.parametrize("f", [lambda x: x.sum(0), lambda x: tg.mean(x, axis=0), lambda x: tg.sum(x, axis=-1, keepdims=True),
+                               lambda x: func.grad(lambda x: tg.softmax(x) * x)(x)])
+def test_a_number_is_summed_over_an_axis_that_it_has_not(f):
+    assert_same(tg.compile(f)(V[0]), f(tg.tensor(V[0])).detach())
+
+
+def test_options_of_the_decorator():
+    @tg.compile(reuse_outputs=True)
+    def double(x):
+        return 2 * x
+
+    assert np.shares_memory(double(X).data, double(X).data) and double.__name__ == "double"
 
 
 def test_an_argument_that_cannot_be_told_apart_from_others_is_an_error():
@@ -530,12 +563,61 @@ def test_a_compiled_result_requires_a_gradient_where_an_eager_one_does():
     (w,) = variables(X)
     f = tg.compile(lambda w: (tg.sum(w), tg.grad(tg.sum(w * w), w)[0], tg.sum(w.detach())))
     assert [out.requires_grad for out in f(w)] == [True, False, False]
-    with tg.no_grad():
-        assert not f(w)[0].requires_grad
     assert not tg.compile(tg.sum)(X).requires_grad
     for _ in range(3):
         w = tg.compile(lambda w: w - tg.grad(tg.sum(w * w), w)[0])(w)
     assert [x.op for x in w.inputs] == [None]  # the first w, and not all that came between
+
+
+@pytest.mark.parametrize("order", [(False, True), (True, False, True)])  # whether gradients are on
+def test_without_recording_it_is_another_program(order):
+    """What was evaluated first under no_grad() is no constant afterwards, and what is differentiated inside fails as eagerly."""
+    f, gradient = tg.compile(lambda w: w * w), tg.compile(lambda w: tg.grad(w * w, w)[0])
+    (w,) = variables(3.0)
+    for on in order:
+        with nullcontext() if on else tg.no_grad():
+            assert f(w).requires_grad == on
+            with nullcontext() if on else pytest.raises(ValueError, match="no_grad"):
+                assert gradient(w).item() == 6
+    with pytest.raises(RuntimeError, match="differentiate inside"):
+        tg.grad(f(w) + w, w)
+
+
+CONNECTED = {  # arguments, and what is captured
+    "computed from another": lambda w: tg.compile(lambda a, b: tg.grad(a * b, a)[0])(w, 2 * w),
+    "computed from another, both in a structure": lambda w: tg.compile(lambda p: tg.grad(p[0] * p[1], p)[0])([w, 2 * w]),
+    "captured": lambda w: tg.compile(lambda x: w * x)(w),
+    "computed from what is captured": lambda w: tg.compile(lambda x: w * x)(2 * w),
+    "captured, and not part of the gradient": lambda w: tg.compile(lambda x: tg.grad(w * x, w)[0])(2 * w),
+    "computed from what something captured was computed from": lambda w: tg.compile(lambda x: tg.grad(w * w * x, w)[0])(2 * w),
+    "compiled from another": lambda w: tg.compile(lambda a, b: tg.grad(a * b, a)[0])(w, tg.compile(tg.exp)(w)),
+}
+
+
+@pytest.mark.parametrize("call", CONNECTED.values(), ids=CONNECTED)
+def test_arguments_that_hang_together_outside_are_refused(call):
+    (w,) = variables(3.0)
+    with pytest.raises(ValueError, match="a gradient inside could not follow"):
+        call(w)
+
+
+def test_arguments_that_do_not_hang_together_are_taken():
+    (w,) = variables(3.0)
+    double = 2 * w
+    with tg.no_grad():  # where nothing is differentiated
+        assert tg.compile(lambda a, b: a * b * w)(w, double).item() == 54
+    f = tg.compile(lambda a, b: tg.grad(a * b, a)[0])
+    assert f(2 * w, 3 * w).item() == 9 and f(w, (2 * w).detach()).item() == 6
+
+
+def test_the_same_tensor_given_twice_is_one_to_differentiate_by():
+    (w, other) = variables(3.0, 5.0)
+    f = lambda a, b, c: tg.grad(a * b * b + c, [a, b, c])
+    compiled = tg.compile(f)
+    for given in ((w, w, w), (w, w, other), (w, other, w), (other, w, w), (w, other, tg.tensor(1.0, requires_grad=True))):
+        assert [g.item() for g in compiled(*given)] == [g.item() for g in f(*given)]
+    tied = tg.compile(lambda p: tg.grad(p["in"] * p["out"], list(p.values())))
+    assert [g.item() for g in tied({"in": w, "out": w})] == [6, 6]
 
 
 def test_a_tensor_of_the_outer_recording_captured_by_an_inner_one_is_an_error():

@@ -115,6 +115,11 @@ def test_structures():
     )
 
 
+def test_keyword_arguments_are_handed_on():
+    assert tg.func.grad(lambda x, n=2: x**n)(3.0, n=3).item() == 27
+    assert [out.item() for out in tg.func.value_and_grad(lambda x, y, *, scale: scale * x * y, argnums=1)(3.0, 5.0, scale=2.0)] == [30, 6]
+
+
 def test_argnums():
     F = lambda x1, x2: (x1 + x2) * (x2 + 1)  # noqa: E731
     assert tg.func.grad(F, 1)(2.0, 3.0).item() == 9

@@ -131,6 +131,16 @@ def test_integers_do_not_overflow(ours, numpy):
 
 
 @pytest.mark.parametrize("transform", [lambda f: f, tg.compile])
+def test_a_mean_fits_where_the_sum_does_not(transform):
+    x, direction = np.full((1000, 100), 8, np.float16), np.full(100, 2, np.float16)
+    for axis, shape in ((None, ()), (0, (100,))):
+        mean = transform(lambda x, axis=axis: tg.mean(x, axis))(x)
+        assert (mean.dtype, mean.shape) == (np.float16, shape) and (mean.data == 8).all()
+    gradient = transform(tg.func.grad(lambda x: tg.sum(tg.mean(x, axis=0) * direction)))(x)
+    assert gradient.dtype == np.float16 and np.allclose(gradient.data, 0.002, rtol=1e-3)
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, tg.compile])
 def test_half_precision_adds_up_further_than_to_2048(transform):
     ones = np.ones((4000, 3), np.float16)
     for axis in (0, None):

@@ -113,6 +113,31 @@ def test_tensors_are_found_in_lists_tuples_and_dicts_and_tied_ones_once():
     assert model([[1.0]]).item() == pytest.approx(2 * before)
 
 
+def test_two_tensors_of_one_name_are_refused():
+    class Holder(nn.Module):
+        def __init__(self, entries):
+            self.entries = entries
+
+    one, other = (tg.tensor(x, requires_grad=True) for x in (1.0, 2.0))
+    for entries in ({0: one, "0": other}, {"a.b": one, "a": {"b": other}}):
+        for ask in (nn.Module.named_parameters, nn.Module.state_dict):
+            with pytest.raises(ValueError, match=r"two tensors of the module are called 'entries\.(0|a\.b)'"):
+                ask(Holder(entries))
+    assert list(Holder({0: one, "0": one}).named_parameters()) == ["entries.0"]
+
+
+def test_a_network_per_task_has_rows_as_biases():
+    """With as many tasks as points, a bias of shape (tasks, outputs) would be added to the wrong axes."""
+    params = [(np.ones((10, 1, 8)), np.ones((10, 8)))]
+    with pytest.raises(ValueError, match=r"a bias must be a row"):
+        nn.mlp(params, np.ones((10, 10, 1)))
+    flat = [(tg.tensor(np.ones((1, 8))), tg.tensor(np.arange(8.0)))]
+    assert nn.mlp(flat, np.ones((10, 1))).shape == (10, 8)
+    with pytest.raises(ValueError, match=r"shape \(10, 8\)"):
+        batch = tg.tasks.SineTasks().sample(10, 10, 10, rng=0)
+        tg.meta.maml_loss(lambda params, x, y: nn.mse_loss(nn.mlp(params, x).sum(-1, keepdims=True), y), flat, batch, 0.1)
+
+
 def test_one_network_per_task():
     """The same code runs a batch of networks on a batch of data."""
     networks = [nn.init_mlp([1, 4, 1], rng=seed) for seed in range(3)]

@@ -183,6 +183,11 @@ OF_OTHER_TYPES = {  # name -> function of integers, booleans, or float32 and flo
     "sum of stretched bool": (lambda x: tg.sum_to(ops.broadcast_to(x, (3, 2)), (2,)), [np.array([True, False])]),
     "float32 * float64": (lambda x: x * tg.tensor(3.0) * tg.tensor(5.0), [np.ones(2, np.float32)]),
     "(float32 @ float64) * 3": (lambda x, y: (x @ y) * 3, [np.ones((9, 2), np.float32), np.ones((2, 9))]),
+    "(int @ float) * 2.5": (lambda x, y: (x @ y) * 2.5, [np.ones((9, 2), int), np.ones((2, 9))]),
+    "(float @ int) * 2.5": (lambda x, y: (x @ y) * 2.5, [np.ones((9, 2)), np.ones((2, 9), int)]),
+    "-(int @ float)": (lambda x, y: -(x @ y), [np.ones((9, 2), np.uint8), np.ones((2, 9))]),
+    "sum(int * inf)": (lambda x: tg.sum(x * np.inf), [np.array([1, 2])]),
+    "-(int * nan)": (lambda x: -(x * np.nan), [np.array([1, 2])]),
     "float32 column @ float64 row": (lambda x, y: x @ y, [np.ones((3, 1), np.float32), np.ones((1, 3))]),
 }
 
@@ -194,6 +199,24 @@ def test_values_and_types_of_what_is_not_of_one_floating_type(f, arrays):
     (actual,) = replay(inputs, simplify(outputs), [tg.tensor(x) for x in arrays])
     assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)
     np.testing.assert_array_equal(actual.data, expected.data)
+
+
+NOT_FINITE = {  # applied elsewhere, such a factor would meet other numbers, or none at all
+    "sum(x * inf) of nothing": (lambda x: tg.sum(x * np.inf), [np.zeros(0)]),
+    "the sum of means of nothing": (lambda x: tg.sum(tg.mean(x, axis=1)), [np.zeros((0, 3))]),
+    "(x @ y) * inf": (lambda x, y: (x @ y) * np.inf, [np.array([[1.0, -1]] * 3), np.array([[2.0, 2, 3], [1, 1, 1]])]),
+    "(x * inf) @ y": (lambda x, y: (x * np.inf) @ y, [np.array([[1.0, 2]] * 3), np.array([[2.0], [1]])]),
+    "-(x * nan)": (lambda x: -(x * np.nan), [np.ones(2)]),
+    "x * 2 * inf": (lambda x: x * 2 * np.inf, [np.array([1.0, -1])]),
+}
+
+
+@pytest.mark.parametrize("f, arrays", NOT_FINITE.values(), ids=NOT_FINITE)
+def test_factors_that_are_not_finite_stay_where_they_are(f, arrays):
+    inputs, outputs = graph_of(f, arrays)
+    (actual,) = replay(inputs, simplify(outputs), [tg.tensor(x) for x in arrays])
+    np.testing.assert_array_equal(actual.data, f(*[tg.tensor(x) for x in arrays]).data)
+    assert kinds(simplify(outputs)) == kinds(outputs)
 
 
 NUMBER = np.array([[3.0]])  # one number, and yet of a shape that adds axes

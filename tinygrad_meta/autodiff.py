@@ -231,13 +231,7 @@ def backward(self, gradient=None, create_graph=False):
     >>> x.grad
     Tensor(27.0, dtype=float64)
     """
-    leaves, seen, to_visit = [], set(), [self]
-    while to_visit:
-        out = to_visit.pop()
-        if out.requires_grad and out not in seen:
-            seen.add(out)
-            to_visit += out.inputs
-            leaves += [out] if out.op is None else []
+    leaves = leaves_of([self])
     if not leaves:
         raise ValueError("backward() found nothing that requires a gradient: make your parameters with requires_grad=True")
     for leaf, g in zip(leaves, grad(self, leaves, None if gradient is None else [gradient], create_graph), strict=True):
@@ -245,6 +239,18 @@ def backward(self, gradient=None, create_graph=False):
             raise TypeError("backward() in a function that is being recorded cannot set .grad of a tensor outside of it: "
                             "return the result of tg.grad(...) instead")
         leaf.grad = g if leaf.grad is None else leaf.grad + g
+
+
+def leaves_of(outputs):
+    """The leaves that require a gradient and that the outputs were computed from."""
+    leaves, seen, to_visit = [], set(), list(outputs)
+    while to_visit:
+        out = to_visit.pop()
+        if out.requires_grad and out not in seen:
+            seen.add(out)
+            to_visit += out.inputs
+            leaves += [out] if out.op is None else []
+    return leaves
 
 
 Tensor.backward = backward  # a method, added here because tensor.py comes before the chain rule

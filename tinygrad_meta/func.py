@@ -17,7 +17,7 @@ Tensor(2.0, dtype=float64)
 
 from collections.abc import Iterable
 from contextlib import nullcontext
-from functools import wraps
+from functools import partial, wraps
 from threading import RLock
 
 import numpy as np
@@ -36,7 +36,7 @@ def grad(f, argnums=0):
     ----------
     f : function returning a tensor with one element
     argnums : int or tuple of ints
-        Which arguments to differentiate by; a tuple gives a tuple of gradients.
+        Which arguments to differentiate by; a tuple gives a tuple of gradients.  Keyword arguments are handed on to ``f``.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def grad(f, argnums=0):
     >>> tg.func.grad(tg.func.grad(tg.sin))(0.0)
     Tensor(-0.0, dtype=float64)
     """
-    return lambda *args: value_and_grad(f, argnums)(*args)[1]
+    return lambda *args, **options: value_and_grad(f, argnums)(*args, **options)[1]
 
 
 def value_and_grad(f, argnums=0):
@@ -57,8 +57,8 @@ def value_and_grad(f, argnums=0):
     (Tensor(8.0, dtype=float64), Tensor(12.0, dtype=float64))
     """
 
-    def value_and_gradient(*args):
-        out, pull_back, release = pull_back_of(f, args, argnums, "grad")
+    def value_and_gradient(*args, **options):
+        out, pull_back, release = pull_back_of(partial(f, **options) if options else f, args, argnums, "grad")
         if not isinstance(out, Tensor) or out.size != 1:
             returned = f"shape {out.shape}" if isinstance(out, Tensor) else f"a {type(out).__name__}"
             raise ValueError(f"grad takes a function that returns a single number, and this one returned {returned}: "

@@ -127,6 +127,10 @@ def check_layers(params):
     for i, layer in enumerate(params):
         if not isinstance(layer, (list, tuple)) or len(layer) != 2:
             raise ValueError(f"the parameters of layer {i} must be a pair (weight, bias), and are {kind(layer)}")
+        weight, bias = (getattr(p, "ndim", 0) for p in layer)
+        if weight > max(2, bias):  # the bias would be taken for one entry per point, where there are as many points as tasks
+            raise ValueError(f"layer {i} has a weight for each task, of shape {layer[0].shape}, and a bias of shape "
+                             f"{np.shape(layer[1])}: a bias must be a row, (1, outputs), and for each task (tasks, 1, outputs)")
     return params
 
 
@@ -438,7 +442,11 @@ class Module:
         found = {}  # by tensor: one that is used twice, as in tied layers, is listed once
         for name, value in named_tensors(vars(self)):
             found.setdefault(value, name)
-        return {name: value for value, name in found.items()}
+        named = {name: value for value, name in found.items()}
+        if len(named) < len(found):
+            twice = next(name for value, name in found.items() if named[name] is not value)
+            raise ValueError(f"two tensors of the module are called {twice!r}: rename one of the attributes or keys")
+        return named
 
 
 def named_tensors(container):

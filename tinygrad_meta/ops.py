@@ -24,7 +24,7 @@ counts as a constant.
 """
 
 import builtins
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from string import ascii_letters
 
 import numpy as np
@@ -223,8 +223,9 @@ def select(condition, x, y):
 def where(condition, x, y):
     """``x`` where the condition holds, else ``y``.
 
-    The branch not taken gets a gradient of exactly 0, even where its own derivative is infinite, if that comes from a division,
-    root, logarithm or power.  Where its *value* overflows, as exp(1000) does, clip its argument first.
+    The branch not taken gets a gradient of exactly 0, even where its own derivative is infinite, if that is the slope of a
+    division, root, logarithm or power.  Where a *value* in it is infinite, such as exp(1000), or log(0) in x * log(x), choose
+    its argument first: ``x * log(where(x > 0, x, 1))``.
 
     >>> import tinygrad_meta as tg
     >>> x = tg.tensor([0.0, 4.0], requires_grad=True)
@@ -380,6 +381,26 @@ def row_of_ones(n, dtype):
     return np.ones((1, n), dtype)
 
 
+def with_its_own(call):
+    """Let an operation keep a copy of its attribute: the backward pass will read it, and nobody may change it until then."""
+
+    @wraps(call)
+    def call_with_copy(x, *args, **attrs):
+        return call(x, *map(own, args), **{name: own(value) for name, value in attrs.items()})
+
+    return call_with_copy
+
+
+def own(value):
+    """A copy, also of what is inside of lists and tuples, with arrays in place of tensors."""
+    if isinstance(value, (list, tuple)):
+        return [own(each) for each in value] if isinstance(value, list) else tuple([own(each) for each in value])
+    if isinstance(value, Tensor):
+        return value.data
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+@with_its_own
 @operation(lambda g, out, x, axes=None: permute_dims(g, None if axes is None else inverse(axes)))
 def permute_dims(x, axes=None):
     """Reorder the axes; without ``axes``, reverse them."""
@@ -421,6 +442,7 @@ def shape_after(function, x, *axes):
         raise complaint(f"{function.__name__}({', '.join(map(repr, axes))}) of shape {x.shape}: {error}") from error
 
 
+@with_its_own
 @operation(lambda g, out, x, index: scatter(g, index, x.shape))
 def getitem(x, index):
     """``x[index]``, for any index that NumPy takes."""
@@ -444,6 +466,7 @@ def scatter(x, index, shape):
 NAMES_A_PLACE_ONCE = (int, np.integer, slice, type(None), type(...))  # of an index; lists may do it twice
 
 
+@with_its_own
 @operation(lambda g, out, x, pad_width: getitem(g, inside(pad_width, x.shape)))
 def pad(x, pad_width):
     """Surround with zeros: ``pad_width`` before and after each axis, one number, one pair, or a pair per axis."""
@@ -582,8 +605,11 @@ def softmax(x, axis=-1):
 
 def mean(x, axis=None, keepdims=False):
     """The average over ``axis``."""
+    x = as_tensor(x)
+    if x.dtype == np.float16:  # which ends at 65,504, where the sum may be larger
+        return astype(mean(astype(x, np.float32), axis, keepdims), np.float16)
     total = sum(x, axis, keepdims)
-    return total * one_over(as_tensor(x).size, total.size)
+    return total * one_over(x.size, total.size)
 
 
 def var(x, axis=None, ddof=0, keepdims=False):
@@ -791,20 +817,11 @@ for function in (sum, mean, var, std, max, min, argmax, argmin, norm, exp, log, 
 
 Tensor.__pow__ = lambda x, y: square(x) if type(y) in (int, float) and y == 2 and x.dtype.kind == "f" else power(x, y)
 Tensor.__rpow__ = lambda x, y: power(y, x)
-Tensor.__getitem__ = lambda x, index: getitem(x, index=plain(index))
+Tensor.__getitem__ = getitem
 Tensor.reshape = lambda x, *shape: reshape(x, shape[0] if len(shape) == 1 else shape)
 Tensor.transpose = lambda x, *axes: permute_dims(x, axes[0] if len(axes) == 1 else axes or None)
 Tensor.T = property(permute_dims)
 Tensor.mT = property(lambda x: swapaxes(x, -1, -2))
-
-
-def plain(index):
-    """An index with arrays in place of tensors, and of its own, so that nobody changes it later."""
-    if isinstance(index, tuple):
-        return tuple([plain(i) for i in index])
-    if isinstance(index, Tensor):
-        return index.data
-    return index.copy() if isinstance(index, (list, np.ndarray)) else index
 
 
 # ---------------------------------------------------------------------------------------------- NumPy's own functions

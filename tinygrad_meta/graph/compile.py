@@ -36,9 +36,10 @@ from math import prod
 import numpy as np
 
 from ..anomaly import watching
-from ..nn import Module, named_tensors
+from ..autodiff import between, leaves_of
+from ..nn import Module
 from ..ops import OPERATIONS, add_up, part, stretched_axes
-from ..tensor import NO_ATTRIBUTES, Primitive, Tensor, as_tensor, detectors, result
+from ..tensor import NO_ATTRIBUTES, Primitive, Tensor, as_tensor, detectors, recording, result
 from ..tree import leaves, rebuild, tree_map
 from ..validate import function
 from .record import OUTPUT, Recorded, is_array, record
@@ -47,8 +48,11 @@ from .simplify import PRODUCTS, frozen, order, simplify, size
 CACHE_SIZE = 16
 
 
-def compile(f, reuse_outputs=False):
-    """A function that does what ``f`` does, up to rounding, recorded once and replayed.
+def compile(f=None, reuse_outputs=False):
+    """A function that does what ``f`` does, recorded once and replayed.
+
+    Results are the same up to rounding.  Factors may be applied later than written, after a sum for instance; so numbers close
+    to the largest that their type can hold may overflow in one and not in the other.
 
     Parameters
     ----------
@@ -56,7 +60,8 @@ def compile(f, reuse_outputs=False):
         Of tensors, arrays and structures of them, made of this package's operations; it may differentiate inside.  It is not
         run again, so it must do the same whatever the values are.  Arguments that are not arrays (numbers, strings) are
         constants of the recording, another one for each value; so are a :class:`~tinygrad_meta.nn.Module` and its tensors.
-        Captured variables, and attributes of other objects, are constants whose later changes are not seen.
+        Captured variables, and attributes of other objects, are constants whose later changes are not seen.  Arguments that
+        require a gradient must not have been computed from each other, or from what ``f`` captures.
     reuse_outputs : bool
         Return arrays that the next call overwrites, also one that fails, instead of new ones.  Handed back as arguments in the
         same places, as the parameters of a training step are, they need not be copied.  Not for use from several threads.
@@ -67,6 +72,8 @@ def compile(f, reuse_outputs=False):
         To be called like ``f``.  Arguments of other shapes, dtypes or structure are recorded anew.  What it returns has no
         graph, and trying to differentiate it is an error: differentiate inside.
     """
+    if f is None:
+        return partial(compile, reuse_outputs=reuse_outputs)  # @tg.compile(reuse_outputs=True)
     return Compiled(function("what is compiled", f), reuse_outputs)
 
 
@@ -82,7 +89,9 @@ class Compiled:
 
     def __call__(self, *args, **options):
         given = []
-        key = look((args, options, self.model), given)
+        key = recording.get(), look((args, options, self.model), given)
+        if len(set(map(id, given))) < len(given):  # to differentiate by one is to differentiate by its twins
+            key += tuple([[x is y for y in given].index(True) for x in given])
         if any([type(x) is Recorded for x in given]):
             return self.f(*args, **options)  # somebody else is recording, and this becomes part of it
         if detectors and watching():
@@ -117,18 +126,20 @@ def look(part, given):
         given.append(part)
         return part._data.shape, part._data.dtype, part.requires_grad
     if isinstance(part, dict):
-        return ("dict", *part, *[look(each, given) for each in part.values()])
+        return ("dict", *part, *map(type, part), *[look(each, given) for each in part.values()])
     if isinstance(part, (list, tuple)):
         return (type(part), *[look(each, given) for each in part])
     if is_array(part):
         given.append(part)
         return part.shape, part.dtype
     if isinstance(part, Module):
-        return (part, *[x.order for _, x in named_tensors(vars(part))])  # another one as soon as it holds another tensor
+        return (part, *[x.order if isinstance(x, Tensor) else look(x, []) if isinstance(x, Module) or x.__hash__ else id(x)
+                        for x in leaves(vars(part))])  # another one as soon as it holds another tensor, number or array
     if part.__hash__ is None:
         raise TypeError(f"a compiled function takes arrays, structures of them, and constants that can be compared by hash; "
                         f"this argument is of type {type(part).__name__}")
-    return type(part), repr(part) if isinstance(part, float) else part  # 0.0 and -0.0 are equal, and not the same
+    same = isinstance(part, (float, complex, frozenset))  # which may be equal without that: 0.0 and -0.0, or {1} and {1.0}
+    return type(part), repr(part) if same else part
 
 
 class Program:
@@ -141,6 +152,7 @@ class Program:
         if description(self.input_nodes, outputs, self.returned) != description(*record(f, args, options)[:3]):
             raise ValueError(f"{self.name} does not do the same twice: something in it changes from call to call, such as "
                              "random numbers. Draw them outside and pass them in as arguments")
+        self.used = leaves_of(self.captured)
         self.recorded = len([node for node in order(outputs) if node.op])
         outputs = simplify(outputs)
         self.nodes = compute_again(order(outputs))
@@ -152,6 +164,7 @@ class Program:
         self.lock = threading.Lock()
 
     def __call__(self, given):
+        self.refuse_connected(given)
         with self.lock:  # the buffers serve one call at a time
             self.read([x._data if isinstance(x, Tensor) else x for x in given])
             for run in self.instructions:
@@ -161,6 +174,14 @@ class Program:
         tensors = iter([result(value, required, COMPILED, sources, NO_ATTRIBUTES)
                         for value, required in zip(values, self.requiring, strict=True)])
         return rebuild(self.returned, [next(tensors) if leaf is OUTPUT else copy(leaf) for leaf in leaves(self.returned)])
+
+    def refuse_connected(self, given):
+        """A gradient inside cannot follow what was computed outside."""
+        requiring = [x for x in given if isinstance(x, Tensor) and x.requires_grad]
+        for x in requiring if recording.get() else ():
+            if (x.op or self.used) and between([x], [*self.used, *[y for y in requiring if y is not x]])[1]:
+                raise ValueError(f"an argument of the compiled {self.name} is computed from another one, or is or comes from a "
+                                 "tensor that it captures: a gradient inside could not follow. Compute it inside, or detach() it")
 
     def read(self, values):
         """Copy the arguments into their buffers, unless they lie there: a result that is handed back may."""
@@ -358,8 +379,8 @@ def product_into(kind, x, y, out):
 
 
 def summed_axes(x, axis):
-    """The axes that ``sum`` adds up over, as positions."""
-    return tuple(range(x.ndim)) if axis is None else tuple(np.atleast_1d(axis).astype(int) % x.ndim)
+    """The axes that ``sum`` adds up over, as positions.  (A number may be summed over axis 0, which it has not.)"""
+    return tuple(range(x.ndim)) if axis is None or not x.ndim else tuple(np.atleast_1d(axis).astype(int) % x.ndim)
 
 
 def sum_into(out, x, axes):

@@ -6,6 +6,7 @@ the function, since a backward pass is made of operations too.  What it does not
 seen may have decided what Python did next, and replaying the graph for other values would then be wrong.
 """
 
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -37,6 +38,9 @@ class Node:
         return self.op.name if self.op else "constant" if self.value is not None else "input"
 
 
+met = ContextVar("met", default=None)  # in a recording: the tensors from outside that it used and that require a gradient
+
+
 class Recorded(Tensor):
     """A tensor inside a function that is being recorded.  Its ``origin`` is (operation, inputs, attributes), always."""
 
@@ -65,6 +69,8 @@ class Recorded(Tensor):
         for slot in ("_data", "requires_grad", "op", "inputs", "attrs", "order", "grad", "name"):
             setattr(out, slot, getattr(tensor, slot))
         out.origin = op, inputs, attrs
+        if met.get() is not None:
+            met.get().update([x for x in inputs if x.requires_grad and not isinstance(x, Recorded)])
         return out
 
     @classmethod
@@ -93,12 +99,18 @@ def record(f, args, options):
     requiring : list of bools
         Which of the outputs require a gradient.
     captured : list of Tensors
-        What ``f`` used that requires one and was no argument.
+        What ``f`` used or returned that requires one and was no argument.
     """
     given = leaves((args, options))
-    recorded = [Recorded.argument(x) if is_array(x) else x for x in given]
+    twins = {}
+    recorded = [twins.setdefault(id(x), Recorded.argument(x)) if is_array(x) else x for x in given]
     args, options = rebuild((args, options), recorded)
-    returned = f(*args, **options)
+    token = met.set(set())
+    try:
+        returned = f(*args, **options)
+        captured = met.get()
+    finally:
+        met.reset(token)
 
     arguments = [x for x in recorded if isinstance(x, Recorded)]
     if any([x.grad is not None for x in arguments]):
@@ -112,7 +124,8 @@ def record(f, args, options):
         if t.order not in nodes:
             nodes[t.order] = node_of(t, nodes)
     returned = tree_map(lambda leaf: OUTPUT if isinstance(leaf, Tensor) else leaf, returned)
-    captured = [t for t in everything if t.requires_grad and not isinstance(t, Recorded)]
+    captured |= {t for t in outputs if t.requires_grad and not isinstance(t, Recorded)}
+    captured = sorted(captured, key=lambda t: t.order)
     return inputs, [nodes[t.order] for t in outputs], returned, [t.requires_grad for t in outputs], captured
 
 

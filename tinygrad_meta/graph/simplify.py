@@ -7,7 +7,7 @@ has a pattern, a replacement and a test case.
 """
 
 from collections import Counter
-from math import prod
+from math import isfinite, prod
 
 import numpy as np
 
@@ -177,8 +177,9 @@ def number(node):
     return node.value.item() if node.value is not None and node.value.size == 1 else None
 
 
-def is_number(node):
-    return number(node) is not None
+def is_factor(c, *multiplied):
+    """Whether ``c`` is a finite number of the type of all that it multiplies, so that it may as well multiply it elsewhere."""
+    return number(c) is not None and isfinite(number(c)) and all([x.dtype == c.dtype for x in multiplied])
 
 
 def same(node, replacement, graph):
@@ -232,7 +233,7 @@ def twice(node, graph):
 @rewrite(SAFE, "multiply", "(x * c) * d = x * (c * d)", lambda x: x * 3 * 5, (3,))
 def gather_factors(node, graph):
     match node:
-        case Node("multiply", [Node("multiply", [x, c]), d]) if None not in (number(c), number(d)) and x.value is None:
+        case Node("multiply", [Node("multiply", [x, c]), d]) if is_factor(c, x) and is_factor(d, x) and x.value is None:
             factor, limits = number(c) * number(d), np.finfo(node.dtype)
             if float(limits.tiny) <= abs(factor) <= float(limits.max):  # where x * c * d may fit, c * d may not
                 return graph("multiply", x, factor)
@@ -241,7 +242,7 @@ def gather_factors(node, graph):
 @rewrite(SAFE, "negative multiply", "-(x * c) = x * -c", lambda x: -(x * 3) + (-x) * 5, (3,))
 def gather_signs(node, graph):
     match node:
-        case Node("negative", [Node("multiply", [x, c])]) | Node("multiply", [Node("negative", [x]), c]) if is_number(c):
+        case Node("negative", [Node("multiply", [x, c])]) | Node("multiply", [Node("negative", [x]), c]) if is_factor(c, x):
             return graph("multiply", x, -number(c))
 
 
@@ -249,7 +250,7 @@ def gather_signs(node, graph):
 def factor_out_of_sum(node, graph):
     match node:
         case Node("sum_to" | "sum", [Node("multiply", [x, c])]) if (
-            is_number(c) and x.shape == node.inputs[0].shape and node.dtype.itemsize > 2  # float16 ends at 65,504
+            is_factor(c, x) and x.shape == node.inputs[0].shape and node.dtype.itemsize > 2  # float16 ends at 65,504
         ):
             return graph("multiply", graph(node.kind, x, **node.attrs), number(c))
         case Node("sum_to", [Node("negative", [x])]):
@@ -259,9 +260,9 @@ def factor_out_of_sum(node, graph):
 @rewrite(SAFE, "multiply negative", "(x @ y) * c = (x * c) @ y, if that is smaller", lambda x, y: (x @ y) * 3, (9, 2), (2, 9))
 def factor_into_product(node, graph):
     match node:
-        case Node("multiply", [Node(kind, [x, y]) as xy, c]) if kind in PRODUCTS and is_number(c):
+        case Node("multiply", [Node(kind, [x, y]) as xy, c]) if kind in PRODUCTS and is_factor(c, x, y):
             factor = number(c)
-        case Node("negative", [Node(kind, [x, y]) as xy]) if kind in PRODUCTS:
+        case Node("negative", [Node(kind, [x, y]) as xy]) if kind in PRODUCTS and is_real(xy):
             factor = -1
         case _:
             return None
@@ -277,12 +278,12 @@ def factor_into_product(node, graph):
          lambda x, y: (x * 3) @ y, (2, 9), (9, 2))  # fmt: skip
 def factor_out_of_product(node, graph):
     match node:
-        case Node(kind, [Node("multiply", [x, c]), y]) if kind in PRODUCTS and is_number(c):
+        case Node(kind, [Node("multiply", [x, c]), y]) if kind in PRODUCTS and is_factor(c, x, y):
             if size(node) < size(x):
                 return graph("multiply", graph(kind, x, y), number(c))
             if size(y) < size(x):
                 return graph(kind, x, graph("multiply", y, number(c)))
-        case Node(kind, [x, Node("multiply", [y, c])]) if kind in PRODUCTS and is_number(c):
+        case Node(kind, [x, Node("multiply", [y, c])]) if kind in PRODUCTS and is_factor(c, x, y):
             if size(node) < size(y):
                 return graph("multiply", graph(kind, x, y), number(c))
             if size(x) < size(y):

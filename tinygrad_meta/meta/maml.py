@@ -39,7 +39,8 @@ def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
     loss_fn : function ``(params, x, y) -> loss``
         One loss per task: the mean over points and outputs, the last two axes.
     params : structure of tensors
-        For a batch of tasks, every task starts from a copy of its own.
+        For a batch of tasks, every task starts from a copy of its own, along a new first axis.  So what meets points and
+        outputs needs an axis for both: a bias is a row, (1, outputs), and a single number has shape (1, 1).
     support : pair of arrays (x, y)
         Of shape (points, features) for one task, (tasks, points, features) for a batch.
     step_size : float, or structure of tensors
