@@ -6,6 +6,7 @@ import math
 import re
 import threading
 import tracemalloc
+import weakref
 from collections import namedtuple
 from contextlib import nullcontext
 from itertools import count, product
@@ -473,6 +474,25 @@ def test_a_module_with_another_attribute_has_another_program(attribute, value):
     setattr(module.inner if hasattr(module.inner, attribute) else module, attribute, value)
     assert_same(compiled(x), module(x).detach())
     assert not np.allclose(compiled(x).data, before.data) and len(compiled.programs) == 2
+
+
+def test_a_module_with_an_attribute_set_anew_has_the_same_program_if_it_is_a_number_and_another_if_it_is_an_array():
+    class Scale(nn.Module):
+        def forward(self, x):
+            return self.factor * x
+
+    module = Scale()
+    compiled = tg.compile(module)
+    for text in ("2.5", "2.5"):
+        module.factor = float(text)
+        assert_same(compiled(X), tg.tensor(2.5 * X))
+    assert len(compiled.programs) == 1
+    for i in range(5):
+        module.factor = np.full(X.shape, float(i))
+        assert_same(compiled(X), tg.tensor(i * X))
+    last, module.factor = weakref.ref(module.factor), None
+    gc.collect()
+    assert last() is not None, "another array could take its place in memory, and be taken for it"
 
 
 @pytest.mark.parametrize("f", [lambda x: x.sum(0), lambda x: tg.mean(x, axis=0), lambda x: tg.sum(x, axis=-1, keepdims=True),

@@ -133,13 +133,26 @@ def look(part, given):
         given.append(part)
         return part.shape, part.dtype
     if isinstance(part, Module):
-        return (part, *[x.order if isinstance(x, Tensor) else look(x, []) if isinstance(x, Module) or x.__hash__ else id(x)
+        return (part, *[x.order if isinstance(x, Tensor) else look(x, []) if x.__hash__ else Itself(x)
                         for x in leaves(vars(part))])  # another one as soon as it holds another tensor, number or array
     if part.__hash__ is None:
         raise TypeError(f"a compiled function takes arrays, structures of them, and constants that can be compared by hash; "
                         f"this argument is of type {type(part).__name__}")
     same = isinstance(part, (float, complex, frozenset))  # which may be equal without that: 0.0 and -0.0, or {1} and {1.0}
     return type(part), repr(part) if same else part
+
+
+class Itself:
+    """What is compared by identity, and held so that nothing else can take its place in memory."""
+
+    def __init__(self, held):
+        self.held = held
+
+    def __eq__(self, other):
+        return isinstance(other, Itself) and self.held is other.held
+
+    def __hash__(self):
+        return id(self.held)
 
 
 class Program:
@@ -180,8 +193,8 @@ class Program:
         requiring = [x for x in given if isinstance(x, Tensor) and x.requires_grad]
         for x in requiring if recording.get() else ():
             if (x.op or self.used) and between([x], [*self.used, *[y for y in requiring if y is not x]])[1]:
-                raise ValueError(f"an argument of the compiled {self.name} is computed from another one, or is or comes from a "
-                                 "tensor that it captures: a gradient inside could not follow. Compute it inside, or detach() it")
+                raise ValueError(f"an argument of the compiled {self.name} is computed from another one, or is or comes from "
+                                 "what it captures: a gradient inside could not follow. Compute it inside, or detach() it")
 
     def read(self, values):
         """Copy the arguments into their buffers, unless they lie there: a result that is handed back may."""
@@ -380,7 +393,7 @@ def product_into(kind, x, y, out):
 
 def summed_axes(x, axis):
     """The axes that ``sum`` adds up over, as positions.  (A number may be summed over axis 0, which it has not.)"""
-    return tuple(range(x.ndim)) if axis is None or not x.ndim else tuple(np.atleast_1d(axis).astype(int) % x.ndim)
+    return tuple(range(x.ndim)) if axis is None or not x.ndim else tuple(np.atleast_1d(axis) % x.ndim)
 
 
 def sum_into(out, x, axes):
