@@ -190,9 +190,9 @@ class Program:
 
     def refuse_connected(self, given):
         """A gradient inside cannot follow what was computed outside."""
-        requiring = [x for x in given if isinstance(x, Tensor) and x.requires_grad]
-        for x in requiring if recording.get() else ():
-            if (x.op or self.used) and between([x], [*self.used, *[y for y in requiring if y is not x]])[1]:
+        tensors = [x for x in given if isinstance(x, Tensor)]
+        for x in tensors if recording.get() else ():
+            if (x.op or self.used) and between([x], [*self.used, *[y for y in tensors if y is not x]])[1]:
                 raise ValueError(f"an argument of the compiled {self.name} is computed from another one, or is or comes from "
                                  "what it captures: a gradient inside could not follow. Compute it inside, or detach() it")
 
