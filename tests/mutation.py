@@ -58,7 +58,7 @@ NONE_AT_ALL = "support[:1] != query[:1] or not support or 0 in support + query"
 BESIDE = "x, y = (as_tensor(x, beside=y), as_tensor(y, beside=x))"
 FAR = "if position - last_use.get(x, position) > distance"
 BORDERED = "bordered = np.zeros((n, height + 2, width + 2, channels), images.dtype)"
-CONNECTED = "(x.op or self.used) and between([x], [*self.used, *[y for y in tensors if y is not x]])[1]"
+TWINS = "if len(set(map(id, given))) < len(given)"
 ELSEWHERE = "x is own or not any([np.may_share_memory(x, buffer) for buffer in self.inputs])"
 RATES = "rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)"
 EQUIVALENT = {
@@ -82,7 +82,7 @@ EQUIVALENT = {
     **{("__call__", "if detectors and watching()", f"if {other}"): "run eagerly, with the same results, or asked more often"
        for other in ("detectors", "watching()")},
     **{("read", ELSEWHERE, other): "a copy more, which takes time" for other in ELSEWHERE.split(" or ")},
-    ("refuse_connected", CONNECTED, CONNECTED.partition(" and ")[2]): "the same answer, later",
+    ("__call__", TWINS, TWINS.replace("<", "<=")): "the same programs, by longer names",
     ("allocate", SCRATCH, SCRATCH.replace("0", "1")): "a byte more",
     ("compute_again", FAR, FAR.replace(">", ">=")): "how far is far",
     **{("rows_of", BORDERED, BORDERED.replace(", images.dtype", other)): "more precise than the result, into which it is cast"

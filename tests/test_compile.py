@@ -476,6 +476,20 @@ def test_a_module_with_another_attribute_has_another_program(attribute, value):
     assert not np.allclose(compiled(x).data, before.data) and len(compiled.programs) == 2
 
 
+def test_a_module_with_other_keys_or_names_has_another_program():
+    class Named(nn.Module):
+        def forward(self, x):
+            return x * 10 if hasattr(self, "large") or "large" in getattr(self, "keys", ()) else x
+
+    module = Named()
+    compiled = tg.compile(module)
+    for attributes in ({"small": 2.0}, {"large": 2.0}, {"keys": {"small": 2.0}}, {"keys": {"large": 2.0}}, {"keys": ["large"]}):
+        vars(module).clear()
+        vars(module).update(attributes)
+        assert_same(compiled(X), tg.tensor(module(X)))
+    assert len(compiled.programs) == 5
+
+
 def test_a_module_with_an_attribute_set_anew_has_the_same_program_if_it_is_a_number_and_another_if_it_is_an_array():
     class Scale(nn.Module):
         def forward(self, x):
@@ -483,10 +497,11 @@ def test_a_module_with_an_attribute_set_anew_has_the_same_program_if_it_is_a_num
 
     module = Scale()
     compiled = tg.compile(module)
-    for text in ("2.5", "2.5"):
-        module.factor = float(text)
-        assert_same(compiled(X), tg.tensor(2.5 * X))
-    assert len(compiled.programs) == 1
+    for kind in (float, np.float64, np.float32):
+        for text in ("2.5", "2.5", "3.5"):
+            module.factor = kind(text)
+            assert_same(compiled(X), tg.tensor(kind(text) * X))
+    assert len(compiled.programs) == 6
     for i in range(5):
         module.factor = np.full(X.shape, float(i))
         assert_same(compiled(X), tg.tensor(i * X))
@@ -499,6 +514,24 @@ def test_a_module_with_an_attribute_set_anew_has_the_same_program_if_it_is_a_num
                                lambda x: func.grad(lambda x: tg.softmax(x) * x)(x)])
 def test_a_number_is_summed_over_an_axis_that_it_has_not(f):
     assert_same(tg.compile(f)(V[0]), f(tg.tensor(V[0])).detach())
+
+
+def test_an_object_that_holds_arrays_is_refused():
+    class Batch:
+        pass
+
+    batch = Batch()
+    batch.inner = {"x": [X]}
+    with pytest.raises(TypeError, match="of type Batch: make it a structure"):
+        tg.compile(lambda batch: batch.inner["x"][0] * 2)(batch)
+
+
+def test_an_optimizer_is_not_changed_while_recording():
+    optimizer, (p, g) = tg.optim.Adam(), variables(X, Y)
+    with pytest.raises(TypeError, match="changes the optimizer itself"):
+        tg.compile(optimizer.step)(p, g)
+    assert (optimizer.state, optimizer.steps) == (None, 0)
+    optimizer.step(p, g)
 
 
 def test_options_of_the_decorator():
@@ -603,31 +636,47 @@ def test_without_recording_it_is_another_program(order):
         tg.grad(f(w) + w, w)
 
 
-CONNECTED = {  # arguments, and what is captured
-    "computed from another": lambda w: tg.compile(lambda a, b: tg.grad(a * b, a)[0])(w, 2 * w),
-    "computed from another, both in a structure": lambda w: tg.compile(lambda p: tg.grad(p[0] * p[1], p)[0])([w, 2 * w]),
-    "captured": lambda w: tg.compile(lambda x: w * x)(w),
-    "computed from what is captured": lambda w: tg.compile(lambda x: w * x)(2 * w),
-    "captured, and not part of the gradient": lambda w: tg.compile(lambda x: tg.grad(w * x, w)[0])(2 * w),
-    "computed from what something captured was computed from": lambda w: tg.compile(lambda x: tg.grad(w * w * x, w)[0])(2 * w),
-    "compiled from another": lambda w: tg.compile(lambda a, b: tg.grad(a * b, a)[0])(w, tg.compile(tg.exp)(w)),
+CONNECTED = {  # functions of a variable that compile another one, whose arguments hang together or with what it captures
+    "computed from another": lambda w, d: tg.compile(lambda a, b: d(a * b, a))(w, 2 * w),
+    "computed from another, both in a structure": lambda w, d: tg.compile(lambda p: d(p[1] * p[0], p[0]))([w, 2 * w]),
+    "captured": lambda w, d: tg.compile(lambda x: d(w * x, w))(w),
+    "computed from what is captured": lambda w, d: tg.compile(lambda x: d(w * w * x, w))(2 * w),
+    "computed from what is captured, linearly": lambda w, d: tg.compile(lambda x: d(w * x, w))(2 * w),
+    "compiled from another": lambda w, d: tg.compile(lambda a, b: d(a * b, a))(w, tg.compile(lambda w: w * w)(w)),
+    "computed in two steps": lambda w, d: (lambda v: tg.compile(lambda a, b, c: d(a * c, a))(w, v, v * v))(2 * w),
 }
 
 
-@pytest.mark.parametrize("call", CONNECTED.values(), ids=CONNECTED)
-def test_arguments_that_hang_together_outside_are_refused(call):
+@pytest.mark.parametrize("f", CONNECTED.values(), ids=CONNECTED)
+def test_a_gradient_that_would_leave_by_an_argument_is_refused(f):
     (w,) = variables(3.0)
-    with pytest.raises(ValueError, match="a gradient inside could not follow"):
-        call(w)
+    with pytest.raises(RuntimeError, match="a gradient inside cannot follow"):
+        f(w, lambda y, x: tg.grad(y, x)[0])
+    value = f(w, lambda y, x: y)  # but nothing is wrong with values
+    assert value.item() in (9, 18, 27, 54, 108) and value.requires_grad
+    with tg.no_grad():
+        assert f(w, lambda y, x: y).item() == value.item()
 
 
-def test_arguments_that_do_not_hang_together_are_taken():
+def test_what_does_not_leave_by_an_argument_is_differentiated():
     (w,) = variables(3.0)
-    double = 2 * w
-    with tg.no_grad():  # where nothing is differentiated
-        assert tg.compile(lambda a, b: a * b * w)(w, double).item() == 54
+    f = lambda a, b: tg.grad(a * b * b, b)[0]
+    compiled = tg.compile(f)
+    for arguments in ((w, 2 * w), (w, w), (w, tg.tensor(5.0, requires_grad=True)), (2 * w, 3 * w), (w, (2 * w).detach() * w)):
+        assert compiled(*arguments).item() == f(*arguments).item()
+    model = nn.MLP([2, 2], rng=0)
+    compiled = tg.compile(model)
+    assert_same(compiled(compiled(X[:, :2])), model(model(X[:, :2])).detach())
+
+
+def test_a_gradient_is_refused_also_when_it_did_not_leave_the_first_time():
+    (w,) = variables(3.0)
     f = tg.compile(lambda a, b: tg.grad(a * b, a)[0])
-    assert f(2 * w, 3 * w).item() == 9 and f(w, (2 * w).detach()).item() == 6
+    assert f(w, tg.tensor(2.0, requires_grad=True)).item() == 2
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="cannot follow"):
+            f(w, 2 * w)
+    assert f(w, tg.tensor(2.0, requires_grad=True)).item() == 2
 
 
 def test_the_same_tensor_given_twice_is_one_to_differentiate_by():
@@ -636,6 +685,9 @@ def test_the_same_tensor_given_twice_is_one_to_differentiate_by():
     compiled = tg.compile(f)
     for given in ((w, w, w), (w, w, other), (w, other, w), (other, w, w), (w, other, tg.tensor(1.0, requires_grad=True))):
         assert [g.item() for g in compiled(*given)] == [g.item() for g in f(*given)]
+    double = tg.compile(lambda a, b: a + b)
+    for twin in variables(np.ones(2), np.ones((3, 1)), np.ones((3, 1), "float32")):
+        assert_same(double(twin, twin), tg.tensor(2 * twin.data))
     tied = tg.compile(lambda p: tg.grad(p["in"] * p["out"], list(p.values())))
     assert [g.item() for g in tied({"in": w, "out": w})] == [6, 6]
 
@@ -666,7 +718,6 @@ READ = {
     "a format": lambda x, y: f"{x:.3f}",
     "tensor": lambda x, y: tg.tensor(x),
     "an index": lambda x, y: tg.tensor(V)[x],
-    "an optimiser": lambda x, y: tg.optim.SGD().step([x], [y]),
 }
 
 

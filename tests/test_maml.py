@@ -5,6 +5,7 @@ Each is a comparison that a first-order implementation fails, in float64: finite
 """
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -339,3 +340,29 @@ def test_step_sizes_that_would_stretch_the_parameters_are_refused():
     sizes = [tuple(np.full((2, *p.shape), ALPHA) for p in layer) for layer in params]
     with pytest.raises(ValueError, match=r"step_size has an entry of shape \(2, 1, 6\) for parameters of shape \(1, 6\)"):
         adapt(loss_fn, params, support, sizes)
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, tg.compile])
+def test_numbers_and_vectors_that_would_meet_the_wrong_axis_are_refused(transform):
+    batch = tg.tasks.SineTasks().sample(4, 4, 4, rng=0)
+    line = lambda p, x, y: tg.mean((x * p[0] + p[1] - y) ** 2, axis=(-2, -1))
+    for shapes in (((), ()), ((1,), (1, 1)), ((1, 1), (1,))):
+        params = [tg.tensor(np.full(shape, 0.5), requires_grad=True) for shape in shapes]
+        for f in (lambda p: maml_loss(line, p, batch, 0.1), lambda p: adapt(line, p, batch.support, 0.1)):
+            with pytest.raises(ValueError, match=r"Make a bias a row, \(1, outputs\), and a number \(1, 1\)"):
+                transform(f)(params)
+    params = [tg.tensor([[0.5]], requires_grad=True), tg.tensor([[0.5]], requires_grad=True)]
+    assert transform(lambda p: maml_loss(line, p, batch, 0.1))(params).item() == pytest.approx(
+        maml_loss_task_by_task(line, params, batch, 0.1).item())
+
+
+def test_numbers_and_vectors_that_line_up_are_taken():
+    """One number per task in the batch; and a loss function that is for copies only."""
+    batch = SimpleNamespace(support=(np.zeros((4, 1, 1)), np.arange(4.0).reshape(4, 1, 1)), query=(np.zeros((4, 1, 1)), np.ones((4, 1, 1))))
+    theta, vector = tg.tensor(0.5, requires_grad=True), tg.tensor([0.5, 1.0], requires_grad=True)
+    number = lambda p, x, y: tg.square(p - y[..., 0, 0])
+    copies_only = lambda p, x, y: tg.einsum("ti,ti->t", p, p) * y[:, 0, 0]
+    assert maml_loss(number, theta, batch, 0.1).shape == maml_loss(copies_only, vector, batch, 0.1).shape == ()
+    assert adapt(number, theta, ([[0.0]], np.array([[3.0]])), 0.25).item() == 1.75
+    with pytest.raises(IndexError):  # of a single task nothing is checked
+        adapt(lambda p, x, y: tg.square(p[7, 7]), tg.tensor([[1.0]], requires_grad=True), ([[0.0]], [[3.0]]), 0.25)

@@ -72,6 +72,12 @@ def test_clipping_scales_all_gradients_together():
     np.testing.assert_allclose([*clipped["x"].data, clipped["y"].item()], [0.6, 0, 0.8])
 
 
+def test_clipping_keeps_types_and_does_not_overflow_in_half_precision():
+    clipped = clip_norm([tg.tensor([300.0, 400.0], "float16"), tg.tensor([0.0], "float32"), np.zeros(1)], 1.0)
+    assert [g.dtype for g in clipped] == ["float16", "float32", "float64"]
+    np.testing.assert_allclose(clipped[0].data, [0.6, 0.8], rtol=1e-3)
+
+
 def test_the_cosine_starts_at_the_step_size_and_ends_at_zero():
     np.testing.assert_allclose([cosine_decay(2.0, step, 4) for step in range(5)],
                                [2, 1 + np.sqrt(0.5), 1, 1 - np.sqrt(0.5), 0], atol=1e-15)

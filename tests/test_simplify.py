@@ -201,6 +201,14 @@ def test_values_and_types_of_what_is_not_of_one_floating_type(f, arrays):
     np.testing.assert_array_equal(actual.data, expected.data)
 
 
+def test_a_count_that_does_not_fit_into_half_precision_is_no_factor():
+    x = np.full((), 0.001, np.float16)
+    for f in (lambda x: tg.sum(ops.broadcast_to(x, (70000,))), lambda x: ops.sum_to(ops.broadcast_to(x, (70000,)), ())):
+        inputs, outputs = graph_of(f, [x])
+        (actual,) = replay(inputs, simplify(outputs), [tg.tensor(x)])
+        assert actual.item() == pytest.approx(70, rel=1e-3)
+
+
 NOT_FINITE = {  # applied elsewhere, such a factor would meet other numbers, or none at all
     "sum(x * inf) of nothing": (lambda x: tg.sum(x * np.inf), [np.zeros(0)]),
     "the sum of means of nothing": (lambda x: tg.sum(tg.mean(x, axis=1)), [np.zeros((0, 3))]),

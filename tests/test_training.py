@@ -229,3 +229,10 @@ def test_a_task_is_blamed_if_there_are_tasks(batch, task):
     with pytest.raises(meta.Diverged, match="^the loss of iteration 1 is not finite") as caught:
         list(meta.train(mean, {"x": tg.tensor([1.0], requires_grad=True)}, [batch], [0.1], eager=True))
     assert caught.value.task == task
+
+
+def test_an_optimizer_of_another_model_is_refused():
+    used = tg.optim.Adam()
+    used.step(tg.tensor([1.0]), np.ones(1))
+    with pytest.raises(ValueError, match="averages of 1 numbers, and the parameters are 2: make one for each model"):
+        next(meta.train(lambda p, batch: tg.sum(p * p), tg.tensor([1.0, 2.0]), [None], [0.1], optimizer=used))

@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from .autodiff import no_grad
-from .ops import maximum, norm, sqrt
+from .ops import astype, maximum, norm, sqrt
 from .tensor import Tensor, as_tensor
 from .tree import as_vector, check_alike, leaves, rebuild, split, tree_map
 from .validate import listed, number
@@ -38,6 +38,9 @@ class Optimizer:
         """The parameters after one step."""
         check_alike(params, grads)
         old, grads = [as_tensor(p) for p in leaves(params)], [as_tensor(g) for g in leaves(grads)]
+        if any([type(x) is not Tensor for x in old + grads]):
+            raise TypeError("step() changes the optimizer itself, which a compiled function cannot: compile what computes the "
+                            "gradients, and call step() with what that returns")
         for p, g in zip(old, grads, strict=True):
             if p.shape != g.shape:
                 raise ValueError(f"a parameter of shape {p.shape} came with a gradient of shape {g.shape}")
@@ -107,8 +110,9 @@ def clip_norm(grads, max_norm):
     {'x': Tensor(1.5, dtype=float64), 'y': Tensor(2.0, dtype=float64)}
     """
     number("max_norm", max_norm, above=0)
-    scale = max_norm / maximum(max_norm, norm(as_vector(leaves(grads))))
-    return tree_map(lambda g: g * scale, grads)
+    wide = [astype(g, np.result_type(as_tensor(g).dtype, np.float32)) for g in leaves(grads)]  # for squares of half precision
+    scale = max_norm / maximum(max_norm, norm(as_vector(wide)))
+    return tree_map(lambda g: g * astype(scale, as_tensor(g).dtype), grads)
 
 
 def cosine_decay(step_size, step, steps, warmup=0):

@@ -60,8 +60,8 @@ def compile(f=None, reuse_outputs=False):
         Of tensors, arrays and structures of them, made of this package's operations; it may differentiate inside.  It is not
         run again, so it must do the same whatever the values are.  Arguments that are not arrays (numbers, strings) are
         constants of the recording, another one for each value; so are a :class:`~tinygrad_meta.nn.Module` and its tensors.
-        Captured variables, and attributes of other objects, are constants whose later changes are not seen.  Arguments that
-        require a gradient must not have been computed from each other, or from what ``f`` captures.
+        Captured variables, entries of a Module's arrays, and attributes of other objects are constants whose later changes are
+        not seen.  Where ``f`` differentiates, the gradient does not go through what arguments were computed from outside.
     reuse_outputs : bool
         Return arrays that the next call overwrites, also one that fails, instead of new ones.  Handed back as arguments in the
         same places, as the parameters of a training step are, they need not be copied.  Not for use from several threads.
@@ -101,6 +101,10 @@ class Compiled:
             program = self.programs[key] = Program(self.f, args, options, self.reuse_outputs)
             if len(self.programs) > CACHE_SIZE:
                 self.programs.pop(next(iter(self.programs)), None)
+        ways = connections(given, program.used) if recording.get() else ()
+        if ways not in program.ways:
+            record(self.f, args, options, ways, program.used)  # fails where a gradient inside would follow one
+            program.ways.add(ways)
         return program(given)
 
     def __get__(self, instance, owner):
@@ -112,6 +116,18 @@ class Compiled:
         if not self.programs:
             raise ValueError("nothing has been recorded yet: call the compiled function first")
         return list(self.programs.values())[-1]
+
+
+def connections(given, used):
+    """The ways outside of the function: which arguments were computed from other ones, or are or come from what it uses."""
+    ways, everything = [], [*given, *used]
+    for i, x in enumerate(given):
+        if isinstance(x, Tensor) and (x.op or used):
+            others = {j: y for j, y in enumerate(everything) if isinstance(y, Tensor) and (y is not x or j >= len(given))}
+            _, reached = between([x], [*others.values()])
+            origins = tuple([j for j, y in others.items() if y in reached])
+            ways += [(i, origins)] if origins else []
+    return tuple(ways)
 
 
 def run_eagerly(f, args, options):
@@ -133,13 +149,34 @@ def look(part, given):
         given.append(part)
         return part.shape, part.dtype
     if isinstance(part, Module):
-        return (part, *[x.order if isinstance(x, Tensor) else look(x, []) if x.__hash__ else Itself(x)
-                        for x in leaves(vars(part))])  # another one as soon as it holds another tensor, number or array
+        return part, held(vars(part))
     if part.__hash__ is None:
         raise TypeError(f"a compiled function takes arrays, structures of them, and constants that can be compared by hash; "
                         f"this argument is of type {type(part).__name__}")
+    if any(map(is_array, leaves(getattr(part, "__dict__", {})))):
+        raise TypeError("a compiled function would not see other arrays in an object; this argument is of type "
+                        f"{type(part).__name__}: make it a structure of arrays, such as a tuple, a dict or a NamedTuple")
+    return constant(part)
+
+
+def constant(part):
     same = isinstance(part, (float, complex, frozenset))  # which may be equal without that: 0.0 and -0.0, or {1} and {1.0}
     return type(part), repr(part) if same else part
+
+
+def held(part):
+    """What a recording depends on in a Module: names, structure, values of numbers, and which tensors and arrays they are."""
+    if isinstance(part, Tensor):
+        return part.order
+    if isinstance(part, dict):
+        return ("dict", *part, *map(type, part), *map(held, part.values()))
+    if isinstance(part, (list, tuple)):
+        return (type(part), *map(held, part))
+    if isinstance(part, np.generic):
+        return part.dtype, part.tobytes()
+    if isinstance(part, Module):
+        return look(part, [])
+    return constant(part) if part.__hash__ else Itself(part)
 
 
 class Itself:
@@ -165,7 +202,7 @@ class Program:
         if description(self.input_nodes, outputs, self.returned) != description(*record(f, args, options)[:3]):
             raise ValueError(f"{self.name} does not do the same twice: something in it changes from call to call, such as "
                              "random numbers. Draw them outside and pass them in as arguments")
-        self.used = leaves_of(self.captured)
+        self.used, self.ways = leaves_of(self.captured), {()}
         self.recorded = len([node for node in order(outputs) if node.op])
         outputs = simplify(outputs)
         self.nodes = compute_again(order(outputs))
@@ -177,7 +214,6 @@ class Program:
         self.lock = threading.Lock()
 
     def __call__(self, given):
-        self.refuse_connected(given)
         with self.lock:  # the buffers serve one call at a time
             self.read([x._data if isinstance(x, Tensor) else x for x in given])
             for run in self.instructions:
@@ -187,14 +223,6 @@ class Program:
         tensors = iter([result(value, required, COMPILED, sources, NO_ATTRIBUTES)
                         for value, required in zip(values, self.requiring, strict=True)])
         return rebuild(self.returned, [next(tensors) if leaf is OUTPUT else copy(leaf) for leaf in leaves(self.returned)])
-
-    def refuse_connected(self, given):
-        """A gradient inside cannot follow what was computed outside."""
-        tensors = [x for x in given if isinstance(x, Tensor)]
-        for x in tensors if recording.get() else ():
-            if (x.op or self.used) and between([x], [*self.used, *[y for y in tensors if y is not x]])[1]:
-                raise ValueError(f"an argument of the compiled {self.name} is computed from another one, or is or comes from "
-                                 "what it captures: a gradient inside could not follow. Compute it inside, or detach() it")
 
     def read(self, values):
         """Copy the arguments into their buffers, unless they lie there: a result that is handed back may."""

@@ -6,6 +6,7 @@ the function, since a backward pass is made of operations too.  What it does not
 seen may have decided what Python did next, and replaying the graph for other values would then be wrong.
 """
 
+from collections import defaultdict
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
@@ -74,19 +75,34 @@ class Recorded(Tensor):
         return out
 
     @classmethod
-    def argument(cls, x):
-        """A tensor or array as an argument of the function: a new leaf."""
+    def argument(cls, x, origins=()):
+        """A tensor or array as an argument of the function: a new leaf, except that no gradient may go on to its origins."""
         x = as_tensor(x)
-        leaf = result(x._data, False, None, (), NO_ATTRIBUTES)
+        leaf = result(x._data, bool(origins), OUTSIDE, tuple(origins), NO_ATTRIBUTES)
         leaf.requires_grad, leaf.name = x.requires_grad, x.name
         return cls.made_by(None, (), {}, leaf)
 
 
+def computed_outside(*origins):
+    """What made an argument that was computed from others before the recorded function was called."""
+
+
+def refuse(g, out, *origins):
+    raise ValueError("an argument of a compiled function was computed from another one, or is or comes from what it captures, "
+                     "and a gradient inside cannot follow: compute it inside, or detach() it")
+
+
+OUTSIDE = Primitive(computed_outside, defaultdict(lambda: refuse))
 OUTPUT = object()  # stands where a tensor stood in what the function returned
 
 
-def record(f, args, options):
+def record(f, args, options, ways=(), used=()):
     """Run ``f(*args, **options)`` and return the graph of what it computed.
+
+    Parameters
+    ----------
+    ways : pairs (position of an argument, positions of those it was computed from before), optional
+        A gradient that would go such a way is an error.  Positions after the last argument are those of tensors in ``used``.
 
     Returns
     -------
@@ -102,8 +118,8 @@ def record(f, args, options):
         What ``f`` used or returned that requires one and was no argument.
     """
     given = leaves((args, options))
-    twins = {}
-    recorded = [twins.setdefault(id(x), Recorded.argument(x)) if is_array(x) else x for x in given]
+    recorded = recorded_arguments([x for x in given if is_array(x)], dict(ways), used)
+    recorded = [recorded[id(x)] if is_array(x) else x for x in given]
     args, options = rebuild((args, options), recorded)
     token = met.set(set())
     try:
@@ -127,6 +143,15 @@ def record(f, args, options):
     captured |= {t for t in outputs if t.requires_grad and not isinstance(t, Recorded)}
     captured = sorted(captured, key=lambda t: t.order)
     return inputs, [nodes[t.order] for t in outputs], returned, [t.requires_grad for t in outputs], captured
+
+
+def recorded_arguments(arrays, ways, used):
+    """A new leaf for every array, by its identity.  Where there are ways to it from others, these come first."""
+    leaves = {}
+    for i, x in sorted(enumerate(arrays), key=lambda each: getattr(each[1], "order", 0)):
+        origins = [leaves[id(arrays[j])] if j < len(arrays) else used[j - len(arrays)] for j in ways.get(i, ())]
+        leaves.setdefault(id(x), Recorded.argument(x, origins))
+    return leaves
 
 
 def history(tensors):

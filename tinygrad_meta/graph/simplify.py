@@ -330,8 +330,8 @@ def broadcast_late(node, graph):
 @rewrite(SAFE, "sum_to sum", "sum_to(broadcast(x)) = x * n", lambda x: sum_to(broadcast_to(x, (4, 3)), (3,)), (3,))
 def sum_of_broadcast(node, graph):
     match node:
-        case Node("sum_to" | "sum", [stretched]) if not size(stretched):
-            return None
+        case Node("sum_to" | "sum", [stretched]) if not size(stretched) or node.dtype.itemsize == 2:
+            return None  # of nothing the sum is 0, and the count may be too large for float16
         case Node("sum_to", [Node("broadcast_to", [x])]) if x.shape == node.shape:
             return graph("multiply", x, size(node.inputs[0]) / size(x))
         case Node("sum", [Node("broadcast_to", [x])]) if node.shape == ():

@@ -68,12 +68,32 @@ def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
     function("loss_fn", loss_fn)
     with no_grad():
         tasks = losses_of(loss_fn(params, *pair("support", support))).shape  # () for one task, (tasks,) for a batch
-    return descend(loss_fn, copies(params, tasks), support, step_size, steps, first_order, tasks)
+    own = copies(params, tasks)
+    check_axes(loss_fn, own, support, tasks)
+    return descend(loss_fn, own, support, step_size, steps, first_order, tasks)
 
 
 def copies(params, tasks):
     """The same parameters for every task, as separate entries along new first axes of shape ``tasks``."""
     return tree_map(lambda p: broadcast_to(p, shape=(*tasks, *as_tensor(p).shape)), params)
+
+
+def check_axes(loss_fn, own, support, tasks):
+    """A number or a vector may meet points or outputs with the axis of tasks that its copies have, and tasks see others'."""
+    if tasks and any([p.ndim < 3 for p in leaves(own)]):
+        factors = np.linspace(1, 2, len(leaves(own)[0]))  # so that the tasks differ
+        varied = tree_map(lambda p: (p._data.T * factors).T.astype(p.dtype), own)
+        with no_grad():
+            try:
+                last = [part if part is None else part[-1] for part in support]
+                alone = loss_fn(tree_map(lambda p: Tensor(p[-1]), varied), *last)
+            except (TypeError, ValueError, IndexError):
+                return  # a loss function that is for batches only
+            together = loss_fn(tree_map(Tensor, varied), *support)
+        if not np.allclose(together._data[-1], alone._data, rtol=1e-3, equal_nan=True):
+            raise ValueError("the loss of a task depends on the parameters of others: each has a copy of its own, along a first "
+                             f"axis, which met another one; the shapes are {[p.shape for p in leaves(own)]}. Make a bias a row, "
+                             "(1, outputs), and a number (1, 1)")
 
 
 def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
@@ -163,7 +183,9 @@ def maml_loss(loss_fn, params, batch, step_size, steps=1, first_order=False):
         A scalar.
     """
     tasks = tasks_of(batch)
-    adapted = descend(loss_fn, copies(params, tasks), batch.support, step_size, steps, first_order, tasks)  # lines 4 to 7
+    own = copies(params, tasks)
+    check_axes(loss_fn, own, batch.support, tasks)
+    adapted = descend(loss_fn, own, batch.support, step_size, steps, first_order, tasks)                    # lines 4 to 7
     return mean(check_shape(loss_fn(adapted, *batch.query), tasks))                                         # of line 8
 
 
