@@ -58,6 +58,9 @@ NONE_AT_ALL = "support[:1] != query[:1] or not support or 0 in support + query"
 BESIDE = "x, y = (as_tensor(x, beside=y), as_tensor(y, beside=x))"
 FAR = "if position - last_use.get(x, position) > distance"
 BORDERED = "bordered = np.zeros((n, height + 2, width + 2, channels), images.dtype)"
+VARIED = "varied = tree_map(lambda p: (p._data.T * factors).T, own)"
+CLOSE = "not np.allclose(together._data[-1], alone._data, rtol=0.001, equal_nan=True)"
+COMPUTED = "if isinstance(x, Tensor) and (x.op or used)"
 TWINS = "if len(set(map(id, given))) < len(given)"
 ELSEWHERE = "x is own or not any([np.may_share_memory(x, buffer) for buffer in self.inputs])"
 RATES = "rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)"
@@ -82,6 +85,11 @@ EQUIVALENT = {
     **{("__call__", "if detectors and watching()", f"if {other}"): "run eagerly, with the same results, or asked more often"
        for other in ("detectors", "watching()")},
     **{("read", ELSEWHERE, other): "a copy more, which takes time" for other in ELSEWHERE.split(" or ")},
+    ("check_axes", "factors = 1 + np.arange(*tasks)"): "how the tasks differ",
+    ("check_axes", VARIED): "how the tasks differ",
+    ("check_axes", CLOSE, CLOSE.replace("001", "002")): "how close is close",
+    ("check_axes", CLOSE, "not np.allclose(alone._data, together._data[-1], rtol=0.001, equal_nan=True)"): "the same distance",
+    ("connections", COMPUTED, COMPUTED.partition(" and ")[0]): "what was not computed has no origins",
     ("__call__", TWINS, TWINS.replace("<", "<=")): "the same programs, by longer names",
     ("allocate", SCRATCH, SCRATCH.replace("0", "1")): "a byte more",
     ("compute_again", FAR, FAR.replace(">", ">=")): "how far is far",

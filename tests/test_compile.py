@@ -502,6 +502,9 @@ def test_a_module_with_an_attribute_set_anew_has_the_same_program_if_it_is_a_num
             module.factor = kind(text)
             assert_same(compiled(X), tg.tensor(kind(text) * X))
     assert len(compiled.programs) == 6
+    for zero in (0.0, -0.0):
+        module.factor = zero
+        assert (np.signbit(compiled(X).data) == np.signbit(zero)).all()
     for i in range(5):
         module.factor = np.full(X.shape, float(i))
         assert_same(compiled(X), tg.tensor(i * X))
@@ -643,6 +646,8 @@ CONNECTED = {  # functions of a variable that compile another one, whose argumen
     "computed from what is captured": lambda w, d: tg.compile(lambda x: d(w * w * x, w))(2 * w),
     "computed from what is captured, linearly": lambda w, d: tg.compile(lambda x: d(w * x, w))(2 * w),
     "compiled from another": lambda w, d: tg.compile(lambda a, b: d(a * b, a))(w, tg.compile(lambda w: w * w)(w)),
+    "computed from another, as is one more": lambda w, d: tg.compile(lambda a, b, c: d(a * b, a) + c)(w, 2 * w, 3 * w),
+    "computed from another, beside an array": lambda w, d: tg.compile(lambda a, b, c: d(a * b, a) * c)(w, 2 * w, np.ones(())),
     "computed in two steps": lambda w, d: (lambda v: tg.compile(lambda a, b, c: d(a * c, a))(w, v, v * v))(2 * w),
 }
 

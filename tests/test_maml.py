@@ -358,11 +358,12 @@ def test_numbers_and_vectors_that_would_meet_the_wrong_axis_are_refused(transfor
 
 def test_numbers_and_vectors_that_line_up_are_taken():
     """One number per task in the batch; and a loss function that is for copies only."""
-    batch = SimpleNamespace(support=(np.zeros((4, 1, 1)), np.arange(4.0).reshape(4, 1, 1)), query=(np.zeros((4, 1, 1)), np.ones((4, 1, 1))))
+    batch = SimpleNamespace(support=(np.zeros((4, 1, 1)), np.arange(4.0).reshape(4, 1, 1) ** 2), query=(np.zeros((4, 1, 1)), np.ones((4, 1, 1))))
     theta, vector = tg.tensor(0.5, requires_grad=True), tg.tensor([0.5, 1.0], requires_grad=True)
     number = lambda p, x, y: tg.square(p - y[..., 0, 0])
     copies_only = lambda p, x, y: tg.einsum("ti,ti->t", p, p) * y[:, 0, 0]
     assert maml_loss(number, theta, batch, 0.1).shape == maml_loss(copies_only, vector, batch, 0.1).shape == ()
+    assert np.isnan(maml_loss(number, tg.tensor(np.nan, requires_grad=True), batch, 0.1).item())
     assert adapt(number, theta, ([[0.0]], np.array([[3.0]])), 0.25).item() == 1.75
     with pytest.raises(IndexError):  # of a single task nothing is checked
         adapt(lambda p, x, y: tg.square(p[7, 7]), tg.tensor([[1.0]], requires_grad=True), ([[0.0]], [[3.0]]), 0.25)

@@ -81,8 +81,8 @@ def copies(params, tasks):
 def check_axes(loss_fn, own, support, tasks):
     """A number or a vector may meet points or outputs with the axis of tasks that its copies have, and tasks see others'."""
     if tasks and any([p.ndim < 3 for p in leaves(own)]):
-        factors = np.linspace(1, 2, len(leaves(own)[0]))  # so that the tasks differ
-        varied = tree_map(lambda p: (p._data.T * factors).T.astype(p.dtype), own)
+        factors = 1 + np.arange(*tasks)  # so that the tasks differ
+        varied = tree_map(lambda p: (p._data.T * factors).T, own)
         with no_grad():
             try:
                 last = [part if part is None else part[-1] for part in support]
