@@ -58,7 +58,7 @@ NONE_AT_ALL = "support[:1] != query[:1] or not support or 0 in support + query"
 BESIDE = "x, y = (as_tensor(x, beside=y), as_tensor(y, beside=x))"
 FAR = "if position - last_use.get(x, position) > distance"
 BORDERED = "bordered = np.zeros((n, height + 2, width + 2, channels), images.dtype)"
-VARIED = "varied = tree_map(lambda p: (p._data.T * factors).T, own)"
+VARIED = "varied = tree_map(lambda p: (p._data.T * np.arange(1, len(p) + 1)).T, own)"
 CLOSE = "not np.allclose(together._data[-1], alone._data, rtol=0.001, equal_nan=True)"
 COMPUTED = "if isinstance(x, Tensor) and (x.op or used)"
 TWINS = "if len(set(map(id, given))) < len(given)"
@@ -85,7 +85,6 @@ EQUIVALENT = {
     **{("__call__", "if detectors and watching()", f"if {other}"): "run eagerly, with the same results, or asked more often"
        for other in ("detectors", "watching()")},
     **{("read", ELSEWHERE, other): "a copy more, which takes time" for other in ELSEWHERE.split(" or ")},
-    ("check_axes", "factors = 1 + np.arange(*tasks)"): "how the tasks differ",
     ("check_axes", VARIED): "how the tasks differ",
     ("check_axes", CLOSE, CLOSE.replace("001", "002")): "how close is close",
     ("check_axes", CLOSE, "not np.allclose(alone._data, together._data[-1], rtol=0.001, equal_nan=True)"): "the same distance",

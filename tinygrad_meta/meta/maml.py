@@ -81,8 +81,7 @@ def copies(params, tasks):
 def check_axes(loss_fn, own, support, tasks):
     """A number or a vector may meet points or outputs with the axis of tasks that its copies have, and tasks see others'."""
     if tasks and any([p.ndim < 3 for p in leaves(own)]):
-        factors = 1 + np.arange(*tasks)  # so that the tasks differ
-        varied = tree_map(lambda p: (p._data.T * factors).T, own)
+        varied = tree_map(lambda p: (p._data.T * np.arange(1, len(p) + 1)).T, own)  # so that the tasks differ
         with no_grad():
             try:
                 last = [part if part is None else part[-1] for part in support]
