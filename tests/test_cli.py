@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -462,3 +464,21 @@ def test_commands_that_measure_time_start_again_on_one_thread(monkeypatch):
         with pytest.raises(SystemExit) as exit:
             cli.main()
         assert exit.value.code == 7
+
+
+def run_as_typed(*words, **options):
+    environment = os.environ | bench.ONE_THREAD | options.pop("env", {}) | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    return subprocess.Popen([sys.executable, "-m", "tinygrad_meta", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                            env=environment, **options)
+
+
+def test_a_terminal_without_the_signs_shows_others():
+    process = run_as_typed("graph", env={"PYTHONIOENCODING": "ascii"})
+    assert b"?F/?x2 = " in process.communicate()[0] and process.returncode == 0
+
+
+def test_results_are_saved_also_if_nobody_reads_the_table(tmp_path):
+    process = run_as_typed("maml", "--iterations", "5", "--test-tasks", "20", "--output", str(tmp_path))
+    process.stdout.close()
+    assert process.wait() == 1
+    assert {"results.json", "errors.png", "predictions.png"} <= {path.name for path in tmp_path.iterdir()}

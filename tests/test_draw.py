@@ -1,5 +1,6 @@
 """Pictures: what is in them, that they can be read, and that the film of one can be played in a browser."""
 
+import math
 import re
 import shutil
 import subprocess
@@ -280,3 +281,12 @@ def test_playing_and_stepping_in_a_browser(tmp_path):
                          capture_output=True, text=True, timeout=120)
     seen = re.findall(r"<li>([^<]*)", run.stdout.split("<ol>")[-1])
     assert seen == [STEPS[i] for i in (0, 1, 2, 1, 0, -1, 0, 2, 2)], run.stderr
+
+
+@pytest.mark.parametrize("results", [3, 4, 5, 9])
+def test_a_folded_scope_is_drawn_however_many_results_leave_it(tmp_path, results):
+    x = tg.tensor(2.0, requires_grad=True, name="x")
+    with tg.graph.scope("several"):
+        parts = [x * float(i) for i in range(2, 2 + results)]
+    tg.draw(math.prod(parts), tmp_path / "folded.svg", fold=True)
+    assert "several" in (tmp_path / "folded.svg").read_text(encoding="utf-8")

@@ -32,6 +32,8 @@ PAPER = {"iterations": 70_000, "meta_step_size": 0.001, "schedule": "constant"} 
 def main(argv=None):
     """Run a command given as a list of words; without one, as typed by the user."""
     typed, argv = argv is None, sys.argv[1:] if argv is None else argv
+    for stream in filter(None, (sys.stdout, sys.stderr) if typed else ()):
+        stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark
     if not argv or argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
         argv = ["maml", *argv]
     parser, maml_parser = parsers()
@@ -331,19 +333,19 @@ def train_maml(experiment, args, executor=None, workers=None):
 
 
 def report_maml(experiment, args, start):
-    """Evaluate, print the table, save the pictures and the numbers."""
+    """Evaluate, save the numbers and the pictures, print the table: last, because whoever reads it may be gone."""
     from .meta.plots import plot_errors, plot_predictions
 
     errors = experiment.evaluate()
-    print(table(errors, experiment.step_sizes, args))
-    save_picture(args.output / "errors.png", plot_errors, errors)
-    shown = [next(iter(experiment.objectives)), "pre-trained"]
-    save_picture(args.output / "predictions.png", plot_predictions, *experiment.predict(shown))
     save_results(args, start, {
         "iterations": experiment.iterations,
         "mean_squared_error": {method: {"step_size": experiment.step_sizes[method], **summary._asdict()}
                                for method, summary in errors.items()},
     })
+    save_picture(args.output / "errors.png", plot_errors, errors)
+    shown = [next(iter(experiment.objectives)), "pre-trained"]
+    save_picture(args.output / "predictions.png", plot_predictions, *experiment.predict(shown))
+    print(table(errors, experiment.step_sizes, args))
     print(f"\n{time.perf_counter() - start:.0f} seconds. Saved errors.png, predictions.png and results.json in {args.output}/")
 
 
@@ -458,19 +460,19 @@ def resume_families(args, problem, checkpoints):
 
 
 def report_families(args, problem, scores, trained, start):
-    """Print the table, save the numbers and the pictures."""
+    """Save the numbers and the pictures, print the table."""
     from .meta import plots
 
     scores = {name: scores[name] for name in problem.methods if name in scores}
     unfinished = [name for name, method in problem.methods.items()
                   if name not in scores or not is_finished(method, scores[name], args)]
-    print(family_table(scores, args))
-    if unfinished:
-        print(f"Not finished: {', '.join(unfinished)}. The same command with --resume does the rest.")
     methods = {name: score._asdict() for name, score in scores.items()}
     save_results(args, start, {"stopped": bool(unfinished), "methods": methods})
     save_picture(args.output / "families.png", plots.plot_comparison, scores, measure_of(args))
     saved = ["results.json", "families.png", *family_pictures(args, problem, trained)]
+    print(family_table(scores, args))
+    if unfinished:
+        print(f"Not finished: {', '.join(unfinished)}. The same command with --resume does the rest.")
     print(f"\n{time.perf_counter() - start:.0f} seconds. Saved {', '.join(saved)} in {args.output}/")
 
 
@@ -618,7 +620,6 @@ def take_challenge(args):
     wrong = answers != runs.query[1]
     error = 100 * wrong.mean()
     interval = 209 * wrong.mean(axis=1).std(ddof=1) / np.sqrt(len(wrong))  # Student's t for 20 runs is 2.09
-    print(challenge_table(error, interval, args))
     worst = int(wrong.sum(axis=1).argmax())
     try:
         save_results(args, start, {"error_percent": error, "interval": interval, "errors_of_runs": wrong.sum(axis=1).tolist(),
@@ -627,6 +628,7 @@ def take_challenge(args):
                      f"The worst run, number {worst + 1}: {wrong[worst].sum()} of {len(wrong[worst])} wrong")
     except OSError as error:
         return complain("omniglot-challenge", error, 1)
+    print(challenge_table(error, interval, args))
     print(f"\n{time.perf_counter() - start:.0f} seconds. Saved worst_run.png and results.json in {args.output}/")
 
 

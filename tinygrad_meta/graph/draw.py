@@ -290,7 +290,7 @@ def describe(F, boxes, names, gradients, formulas, outputs):
             folded[boxes[t].visible()].append(t)
     for frame, tensors in folded.items():
         tensors.sort(key=lambda t: (t.name is None and t not in outputs, t.order))
-        named = [t for t in tensors if t.name or t in outputs or len(tensors) <= 4]
+        named = [t for t in tensors if t.name or t in outputs or len(tensors) <= 4] or tensors
         frame.rows = [rows(t, names[t]) for t in named]
         frame.ports = {t: i for i, t in enumerate(named)}
 
