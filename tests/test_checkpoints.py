@@ -645,7 +645,7 @@ def test_a_folder_that_becomes_read_only_leaves_pictures_and_numbers_whole(maml,
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setattr(checkpoint, "open", failing(open, 13, 1), raising=False)
     code, complaint, _ = maml("--resume")
-    assert code == 1 and f"cannot write {tmp_path / 'errors.png'}: Permission denied. The last good checkpoint" in complaint
+    assert code == 1 and f"cannot write {tmp_path / 'results.json'}: Permission denied. The last good checkpoint" in complaint
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
