@@ -75,6 +75,7 @@ EQUIVALENT = {
     ("train", "eager=False", "eager=True"): "the same results, later",
     ("train", "averages = optimizer.state or [0 * theta, 0 * theta]"): "the first step makes vectors of numbers",
     ("train", RATES, "rates = optimizer.rates(optimizer.steps + 1)"): "recorded anew at every step: the same results, later",
+    ("train", "averages[0].shape != theta.shape", "averages[1].shape != theta.shape"): "both have the shape of the parameters",
     ("train", APART, APART.replace("faster(move)", "move")): "the same results, later",
     ("sigmoid", SIGMOID, SIGMOID.replace("<", "<=")): "at 0 both are 1",
     ("few_at_a_time", "few = 1 + 2 ** 18 // max(1, entries)"): "how many are few",
