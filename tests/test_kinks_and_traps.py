@@ -130,6 +130,12 @@ def test_integers_do_not_overflow(ours, numpy):
         np.testing.assert_allclose(ours(tg.tensor(x)).data, numpy(x.astype(float)))
 
 
+@pytest.mark.parametrize("f", [tg.relu, tg.abs, tg.exp, tg.tanh, tg.sigmoid, tg.sum, tg.mean, lambda x: tg.where(x > 0, x, 0)])
+def test_half_precision_stays(f):
+    for transform in (lambda f: f, tg.compile):
+        assert transform(f)(tg.tensor([1.0, -2.0], "float16")).dtype == np.float16
+
+
 @pytest.mark.parametrize("transform", [lambda f: f, tg.compile])
 def test_a_mean_fits_where_the_sum_does_not(transform):
     x, direction = np.full((1000, 100), 8, np.float16), np.full(100, 2, np.float16)
