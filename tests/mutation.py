@@ -58,7 +58,7 @@ NONE_AT_ALL = "support[:1] != query[:1] or not support or 0 in support + query"
 BESIDE = "x, y = (as_tensor(x, beside=y), as_tensor(y, beside=x))"
 FAR = "if position - last_use.get(x, position) > distance"
 BORDERED = "bordered = np.zeros((n, height + 2, width + 2, channels), images.dtype)"
-VARIED = "varied = tree_map(lambda p: (p._data.T * np.arange(1, len(p) + 1)).T, own)"
+VARIED = "varied = tree_map(lambda p: (p._data.T * np.arange(1, len(p) + 1)).T, params)"
 CLOSE = "not np.allclose(together._data[-1], alone._data, rtol=0.001, equal_nan=True)"
 COMPUTED = "if isinstance(x, Tensor) and (x.op or used)"
 TWINS = "if len(set(map(id, given))) < len(given)"
@@ -73,9 +73,7 @@ EQUIVALENT = {
     ("__array__", "return np.array(self.data, dtype=dtype)", "return np.array(self.data)"): "NumPy converts what it gets",
     ("the module", "CACHE_SIZE = 16"): "how many programs are remembered",
     ("train", "eager=False", "eager=True"): "the same results, later",
-    ("train", "averages = optimizer.state or [0 * theta, 0 * theta]"): "the first step makes vectors of numbers",
     ("train", RATES, "rates = optimizer.rates(optimizer.steps + 1)"): "recorded anew at every step: the same results, later",
-    ("train", "averages[0].shape != theta.shape", "averages[1].shape != theta.shape"): "both have the shape of the parameters",
     ("train", APART, APART.replace("faster(move)", "move")): "the same results, later",
     ("sigmoid", SIGMOID, SIGMOID.replace("<", "<=")): "at 0 both are 1",
     ("few_at_a_time", "few = 1 + 2 ** 18 // max(1, entries)"): "how many are few",

@@ -32,8 +32,9 @@ PAPER = {"iterations": 70_000, "meta_step_size": 0.001, "schedule": "constant"} 
 def main(argv=None):
     """Run a command given as a list of words; without one, as typed by the user."""
     typed, argv = argv is None, sys.argv[1:] if argv is None else argv
-    for stream in filter(None, (sys.stdout, sys.stderr) if typed else ()):
-        stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark
+    for stream in sys.stdout, sys.stderr:
+        if typed and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark
     if not argv or argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
         argv = ["maml", *argv]
     parser, maml_parser = parsers()

@@ -48,15 +48,19 @@ class Optimizer:
                 raise TypeError(f"a parameter of dtype {p.dtype} came with a gradient of dtype {g.dtype}")
         with no_grad():
             x, g = as_vector(old), as_vector(grads)
-            if self.state is None:
-                self.state = [0 * x for _ in range(self.averages)]
-            if self.state and self.state[0].shape != x.shape:
-                raise ValueError(f"this optimizer has averages of {self.state[0].size} numbers, and the parameters are "
-                                 f"{x.size}: make one for each model")
+            state = self.state_for(x)
             self.steps += 1
-            x, self.state = self.move(x, g, self.state, *self.rates(self.steps))
+            x, self.state = self.move(x, g, state, *self.rates(self.steps))
             new = [Tensor(part, p.dtype, requires_grad=True, name=p.name) for part, p in zip(split(x, old), old, strict=True)]
         return rebuild(params, new)
+
+    def state_for(self, x):
+        """The running averages, which are 0 before the first step."""
+        state = self.state or [0 * x for _ in range(self.averages)]
+        if state[0].shape != x.shape:
+            raise ValueError(f"this optimizer has averages of {state[0].size} numbers, and the parameters are {x.size}: make one "
+                             "for each model")
+        return state
 
 
 class SGD(Optimizer):

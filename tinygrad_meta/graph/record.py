@@ -147,11 +147,11 @@ def record(f, args, options, ways=(), used=()):
 
 def recorded_arguments(arrays, ways, used):
     """A new leaf for every array, by its identity.  Where there are ways to it from others, these come first."""
-    leaves = {}
+    found = {}
     for i, x in sorted(enumerate(arrays), key=lambda each: getattr(each[1], "order", 0)):
-        origins = [leaves[id(arrays[j])] if j < len(arrays) else used[j - len(arrays)] for j in ways.get(i, ())]
-        leaves.setdefault(id(x), Recorded.argument(x, origins))
-    return leaves
+        origins = [found[id(arrays[j])] if j < len(arrays) else used[j - len(arrays)] for j in ways.get(i, ())]
+        found.setdefault(id(x), Recorded.argument(x, origins))
+    return found
 
 
 def history(tensors):

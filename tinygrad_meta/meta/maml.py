@@ -68,9 +68,7 @@ def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
     function("loss_fn", loss_fn)
     with no_grad():
         tasks = losses_of(loss_fn(params, *pair("support", support))).shape  # () for one task, (tasks,) for a batch
-    own = copies(params, tasks)
-    check_axes(loss_fn, own, support, tasks)
-    return descend(loss_fn, own, support, step_size, steps, first_order, tasks)
+    return descend(loss_fn, copies(params, tasks), support, step_size, steps, first_order, tasks)
 
 
 def copies(params, tasks):
@@ -78,25 +76,9 @@ def copies(params, tasks):
     return tree_map(lambda p: broadcast_to(p, shape=(*tasks, *as_tensor(p).shape)), params)
 
 
-def check_axes(loss_fn, own, support, tasks):
-    """A number or a vector may meet points or outputs with the axis of tasks that its copies have, and tasks see others'."""
-    if tasks and any([p.ndim < 3 for p in leaves(own)]):
-        varied = tree_map(lambda p: (p._data.T * np.arange(1, len(p) + 1)).T, own)  # so that the tasks differ
-        with no_grad():
-            try:
-                last = [part if part is None else part[-1] for part in support]
-                alone = loss_fn(tree_map(lambda p: Tensor(p[-1]), varied), *last)
-            except (TypeError, ValueError, IndexError):
-                return  # a loss function that is for batches only
-            together = loss_fn(tree_map(Tensor, varied), *support)
-        if not np.allclose(together._data[-1], alone._data, rtol=1e-3, equal_nan=True):
-            raise ValueError("the loss of a task depends on the parameters of others: each has a copy of its own, along a first "
-                             f"axis, which met another one; the shapes are {[p.shape for p in leaves(own)]}. Make a bias a row, "
-                             "(1, outputs), and a number (1, 1)")
-
-
 def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
     """Gradient descent from parameters that are per task already."""
+    check_axes(loss_fn, params, support, tasks)
     theta = leaves(params)
     alphas = one_each(step_size, params, theta)
     for _ in range(whole("steps", steps)):
@@ -106,6 +88,23 @@ def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
         gradients = grad(sum(losses), theta, create_graph=not first_order)                     # line 5
         theta = [p - alpha * g for p, alpha, g in zip(theta, alphas, gradients, strict=True)]  # line 6
     return rebuild(params, theta)
+
+
+def check_axes(loss_fn, params, support, tasks):
+    """A number or a vector may meet points or outputs with the axis of tasks that its copies have, and tasks see others'."""
+    if tasks and any([p.ndim < 3 for p in leaves(params)]):
+        varied = tree_map(lambda p: (p._data.T * np.arange(1, len(p) + 1)).T, params)  # so that the tasks differ
+        with no_grad():
+            try:
+                last = [part if part is None else part[-1] for part in support]
+                alone = loss_fn(tree_map(lambda p: Tensor(p[-1]), varied), *last)
+            except (TypeError, ValueError, IndexError):
+                return  # a loss function that is for batches only
+            together = loss_fn(tree_map(Tensor, varied), *support)
+        if not np.allclose(together._data[-1], alone._data, rtol=1e-3, equal_nan=True):
+            raise ValueError("the loss of a task depends on the parameters of others: each has a copy of its own, along a first "
+                             f"axis, which met another one; the shapes are {[p.shape for p in leaves(params)]}. Make a bias a row, "
+                             "(1, outputs), and a number (1, 1)")
 
 
 def one_each(step_size, params, theta):
@@ -182,9 +181,7 @@ def maml_loss(loss_fn, params, batch, step_size, steps=1, first_order=False):
         A scalar.
     """
     tasks = tasks_of(batch)
-    own = copies(params, tasks)
-    check_axes(loss_fn, own, batch.support, tasks)
-    adapted = descend(loss_fn, own, batch.support, step_size, steps, first_order, tasks)                    # lines 4 to 7
+    adapted = descend(loss_fn, copies(params, tasks), batch.support, step_size, steps, first_order, tasks)  # lines 4 to 7
     return mean(check_shape(loss_fn(adapted, *batch.query), tasks))                                         # of line 8
 
 

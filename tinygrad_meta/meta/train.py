@@ -113,10 +113,7 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False, op
             return together(theta, averages, *apart(theta, batch), rates)
 
     theta = as_vector(like).detach()
-    averages = optimizer.state or [0 * theta, 0 * theta]
-    if averages[0].shape != theta.shape:
-        raise ValueError(f"this optimizer has averages of {averages[0].size} numbers, and the parameters are {theta.size}: make "
-                         "one for each model")
+    averages = optimizer.state_for(theta)
     for batch, step_size in zip(batches, step_sizes, strict=False):       # lines 2 and 3
         optimizer.step_size = number("each of the step sizes", step_size, least=0)
         rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)
