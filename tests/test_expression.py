@@ -82,3 +82,33 @@ def test_formulas_end_at_names():
 def test_notation(formula, f):
     x = tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="x")
     assert tg.graph.expression(f(x)) == formula
+
+
+@pytest.mark.parametrize("formula, f", [
+    ("1e+200*x*1e+200", lambda x: x * 1e200 * 1e200), ("1e-200*x*1e-200", lambda x: x * 1e-200 * 1e-200),
+    ("x*(x + 1e+200)**2", lambda x: x * (x + 1e200) * (x + 1e200)), ("1e-200*x + 1e+200", lambda x: 1e-200 * x + 1e200),
+    ("1e-200*x**2 + 1e+200*x", lambda x: 1e-200 * x * x + 1e200 * x),
+])  # fmt: skip
+def test_numbers_that_no_float_can_hold_are_not_collected(formula, f):
+    x = tg.tensor(1e-300, requires_grad=True, name="x")
+    assert tg.graph.expression(f(x)) == formula
+
+
+def test_sums_too_long_to_take_apart_are_written_as_they_are():
+    x = [tg.tensor(float(i), requires_grad=True, name=f"x{i}") for i in range(50)]
+    formula = tg.graph.expression(sum(x[1:], x[0]))
+    values = {f"x{i}": float(i) for i in range(50)}
+    assert value_of(formula, **values) == sum(range(50)) and "add" not in formula
+
+
+@pytest.mark.parametrize("f, times", [(tg.tanh, 6), (lambda y: (y + 2 / y) / 2, 20), (lambda y: 3.7 * y * (1 - y), 8)])
+def test_formulas_of_nested_functions_take_no_more_than_seconds(f, times):
+    """It once took minutes: every layer was taken apart anew for each that contains it."""
+    x = tg.tensor(0.3, requires_grad=True, name="x")
+    y = x
+    for _ in range(times):
+        y = f(y)
+    (g,) = tg.grad(y, x, create_graph=True)
+    (h,) = tg.grad(g, x, create_graph=True)
+    for t in (y, g, h)[: 3 if f is tg.tanh else 2]:
+        assert value_of(tg.graph.expression(t), x=0.3) == pytest.approx(t.item(), rel=1e-3)

@@ -11,7 +11,7 @@ common to all terms put in front, depends; all three are tried, and the shortest
 
 from collections import Counter
 from fractions import Fraction
-from functools import reduce
+from functools import cache, reduce
 from math import gcd, isfinite, lcm
 
 import numpy as np
@@ -141,10 +141,17 @@ ARITHMETIC = "add subtract multiply divide quotient negative square sqrt power"
 LONGEST = 40  # more terms than this are not taken apart
 
 
+@cache
 def terms(node, expand=False):
     """A node as a sum.  Products of sums are multiplied out only if asked to."""
     found = arithmetic(node, expand) if is_real(node) else None
-    return power_of(node, 1) if found is None or len(found) > LONGEST else found
+    return power_of(node, 1) if found is None or len(found) > LONGEST or not within(found, node.dtype) else found
+
+
+def within(found, dtype):
+    """Whether all coefficients are numbers of that type, neither too large nor too small."""
+    limits = np.finfo(dtype)
+    return all([float(limits.tiny) <= abs(c) <= float(limits.max) for c in found.values()])
 
 
 def arithmetic(node, expand):
@@ -288,8 +295,8 @@ def multiply_out(node, graph):
 def split_exponent(node, graph):
     match node:
         case Node("power", [x, y]) if () in (found := terms(y)) and len(found) > 1:
-            c = float(found.pop(()))
-            return graph("multiply", graph("power", x, rebuilt(found, y, graph)), graph("power", x, c))
+            rest = {monomial: c for monomial, c in found.items() if monomial}
+            return graph("multiply", graph("power", x, rebuilt(rest, y, graph)), graph("power", x, float(found[()])))
 
 
 @rewrite(FACTOR, "add subtract", "2*x/y + x/y**2 = x*(2*y + 1)/y**2", lambda x, y: 2 * x / y + x / (y * y), (3,), (3,))
@@ -304,6 +311,8 @@ def put_in_front(node, graph):
         return None
     rest = {monomial_of({base: each.get(base, 0) - e for base, e in common.items()}): d / front[monomial_of(common)]
             for each, d in zip(powers, found.values(), strict=True)}
+    if not within(rest, node.dtype):
+        return None
     rest = terms(rebuilt(rest, node, graph), expand=True)  # where a denominator was a sum, its powers are in the terms now
     rest = rebuilt(rest, node, graph)
     return rebuilt(times(front, terms(rest) if len(terms(rest)) < 2 else power_of(rest, 1)), node, graph)
@@ -320,14 +329,19 @@ def simplest(node, share=True):
     """The shortest way to write a node that the rewrites find; on one line, if nothing is to be shared."""
     [collected] = rewritten([node], SHORTER + COLLECT)
     [expanded] = rewritten([collected], SHORTER + EXPAND)
-    [factored] = rewritten([expanded], SHORTER + COLLECT + FACTOR)
-    return min([written(each, share) for each in (collected, expanded, factored)], key=len)
+    found = [written(each, share) for each in (collected, expanded)]
+    if len(found[1]) < 2 * len(found[0]):  # else it would not become shorter, and take long
+        found += [written(each, share) for each in rewritten([expanded], SHORTER + COLLECT + FACTOR)]
+    terms.cache_clear()  # it keeps all these nodes
+    return min(found, key=len)
 
 
 # --------------------------------------------------------------------------------------------------------- printing
 
 COMPARISON, SUM, MATMUL, PRODUCT, POWER, ATOM = range(6)  # how tightly the parts of a formula hold together
-INFIX = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!="}
+INFIX = {"greater": (">", COMPARISON), "greater_equal": (">=", COMPARISON), "less": ("<", COMPARISON),
+         "less_equal": ("<=", COMPARISON), "equal": ("==", COMPARISON), "not_equal": ("!=", COMPARISON),
+         "add": ("+", SUM), "subtract": ("-", SUM), "multiply": ("*", PRODUCT), "divide": ("/", PRODUCT)}  # not taken apart
 PUBLIC = {"select": "where", "join": "concat", "cast": "astype"}  # where users call an operation by another name
 SHORT, LONG = 12, 120  # characters: shorter parts are repeated rather than named, longer ones named even if needed once
 
@@ -389,7 +403,9 @@ def spelled(node, texts):
         case Node("getitem", [x]):
             return f"{part(x, ATOM)}[{index_of(node.attrs['index'])}]", ATOM
         case Node(kind, [x, y]) if kind in INFIX:
-            return f"{part(x)} {INFIX[kind]} {part(y)}", COMPARISON
+            sign, strength = INFIX[kind]
+            sign = sign if strength == PRODUCT else f" {sign} "
+            return f"{part(x, max(strength, SUM))}{sign}{part(y, strength + 1)}", strength
     arguments = [part(x, COMPARISON) for x in node.inputs] + [f"{key}={value}" for key, value in node.attrs.items()]
     return f"{PUBLIC.get(node.kind, node.kind)}({', '.join(arguments)})", ATOM
 
@@ -406,7 +422,7 @@ def spelled_sum(found, part):
 
 def spelled_product(monomial, c, part):
     over, under = ([spelled_power(base, abs(e), part) for base, e in monomial if (e > 0) is above] for above in (True, False))
-    p, q = (c.numerator, c.denominator) if c.denominator < 1000 else (f"{float(c):.6g}", 1)
+    p, q = (c.numerator, c.denominator) if c.denominator < 1000 and c < 10**15 else (f"{float(c):.6g}", 1)
     over, under = over if p == 1 and over else [str(p), *over], under if q == 1 else [str(q), *under]
     text = "*".join(over) + ("/" + under[0] if len(under) == 1 else f"/({'*'.join(under)})" if under else "")
     strength = PRODUCT if len(over) + len(under) > 1 else POWER if "**" in text and monomial else ATOM
