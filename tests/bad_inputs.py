@@ -83,6 +83,7 @@ TABLE = {
         ("tensor", "a number that the dtype does not hold", 'tg.tensor(float("nan"), dtype=int)', ValueError,
          ("a tensor holds numbers of dtype int64, in rows of equal length, and this float does not: cannot convert float "
           "NaN to integer")),
+        ("tensor", "a name that is no text", "tg.tensor(1.0, name=3)", TypeError, "a tensor's name is text, and got 3"),
         ("tensor", "too many arguments", 'tg.tensor(1.0, float, True, "x", 3)', TypeError,
          "tensor() takes from 1 to 4 positional arguments but 5 were given"),
         ("Tensor.item", "more than one element", "x.item()", ValueError,

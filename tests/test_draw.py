@@ -194,6 +194,12 @@ def test_gradients_of_higher_order_are_named():
     assert {"dF/dx = 12", "dF/dy = 4", "d²F/dxdx = 6", "d²F/dxdy = 4"} <= set(texts)
 
 
+def test_one_tensor_that_is_several_derivatives_has_all_their_names():
+    x, y = inputs(x=2.0, y=3.0)
+    texts = [text for box in visible_boxes(layout(tg.sin(x + y), order=2)) for text in written(box)]
+    assert "dF/dv1 = dF/dy = dF/dx = 0.2837" in texts
+
+
 def test_scopes_are_framed_and_folded():
     root = layout(maml())
     frames = [box for box in root.members if box.title]

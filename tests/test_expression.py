@@ -67,6 +67,11 @@ def test_shared_parts_are_named_once():
     assert tg.graph.expression((z + 1) / tg.cos(z)) == "t1 = log(x*(x + 3) + 1)\n(t1 + 1)/cos(t1)"
 
 
+def test_an_empty_name_is_none():
+    x = tg.tensor(0.5, requires_grad=True, name="")
+    assert "dF/dleaf1 = dF/dv1 * dv1/dleaf1 = 2*leaf1" in tg.explain(x * x, ascii=True)
+
+
 def test_formulas_end_at_names():
     x = tg.tensor(0.5, requires_grad=True, name="x")
     v = tg.sin(x)

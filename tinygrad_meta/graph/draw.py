@@ -155,7 +155,7 @@ def derivatives_of(F, order):
             for x, g in zip(wanted, grad(out, wanted, None if out.size == 1 else ones, True, allow_unused=True), strict=True):
                 path = tuple(sorted([*by, labels[x]]))
                 if g is not None and path not in higher:  # by x1 and x2 is by x2 and x1
-                    same = [names[g.order].split(" = ")[0]] if g.order in names else []  # F may have it by several tensors
+                    same = [names[g.order]] if g.order in names else []  # F may have it by several tensors
                     names[g.order] = " = ".join([derivative_name(F.name or "F", path), *same])
                     higher[path] = g
         outputs = {by: g for by, g in higher.items() if n > 1 or by[0] in [labels[t] for t in tensors if t.op is None]}

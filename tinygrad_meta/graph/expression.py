@@ -86,7 +86,7 @@ def named(tensors):
     """What to call each tensor, by its order: its name, or a number.  A constant that is one number needs no name."""
     taken, counts, names = {t.name for t in tensors}, Counter(), {}
     for t in tensors:
-        name, kind = t.name, "v" if t.op else "leaf" if t.requires_grad else "c" if is_varied(t._data) else None
+        name, kind = t.name or None, "v" if t.op else "leaf" if t.requires_grad else "c" if is_varied(t._data) else None
         while name is None and kind:
             counts[kind] += 1
             name = f"{kind}{counts[kind]}" if f"{kind}{counts[kind]}" not in taken else None
