@@ -143,13 +143,14 @@ def test_ctrl_c_before_the_first_iteration_reports_on_what_there_is(tmp_path, mo
     assert "Stopped after 0 of 20 iterations" in capsys.readouterr().out
 
 
-def test_a_second_ctrl_c_ends_the_report(tmp_path, monkeypatch):
+def test_a_second_ctrl_c_ends_the_report(tmp_path, monkeypatch, capsys):
     def interrupted(self):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Experiment, "evaluate", interrupted)
     assert run(*TINY, tmp_path) == 130
     assert (tmp_path / "checkpoint-20.npz").exists()
+    assert "stopped before the report was done. The last good checkpoint is " in capsys.readouterr().err
 
 
 def test_a_training_that_diverges_stops_with_the_iteration_and_the_task(tmp_path, capsys):
@@ -247,7 +248,7 @@ def test_graph_of_second_order_goes_on_with_the_same_names(capsys):
 @pytest.mark.parametrize("expression, sentence", [
     ("open(x)", "'open' is no function here"), ("x.real", "'x.real' is more than numbers"), ("x +", "is not an expression"),
     ("y * x", "y has no value"), ("sin(x, x)", "sin takes 1 argument, and got 2"),
-    ("1", "x has a value and does not occur in '1'"),
+    ("1", "x has a value and does not occur in '1'"), ("x(x)", "'x' is no function here"),
     ("[x]", "'[x]' is more than"), ("x if x else 1", "is more than"),
     ("x * 1e999", "too large"), ("x * True", "'True' is more"),
 ])  # fmt: skip
@@ -255,6 +256,11 @@ def test_a_wrong_expression_gets_one_sentence(expression, sentence, capsys):
     assert run("graph", "--expression", expression, "x=2") == 2
     printed = capsys.readouterr()
     assert sentence in printed.err and printed.err.count("\n") == 1 and not printed.out
+
+
+def test_a_variable_cannot_have_the_name_of_a_function(capsys):
+    assert run("graph", "--expression", "sin(sin)", "sin=2") == 2
+    assert "sin is a function here: call the variable something else\n" in capsys.readouterr().err
 
 
 def test_trace_shows_functions_attributes_and_arrays():
@@ -475,6 +481,16 @@ def run_as_typed(*words, **options):
 def test_a_terminal_without_the_signs_shows_others():
     process = run_as_typed("graph", env={"PYTHONIOENCODING": "ascii"})
     assert b"?F/?x2 = " in process.communicate()[0] and process.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full, on Linux")
+def test_what_cannot_be_printed_is_one_sentence():
+    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "tinygrad_meta", "graph"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == 1
+    assert done.stderr == "python -m tinygrad_meta graph: [Errno 28] No space left on device\n"
 
 
 def test_results_are_saved_also_if_nobody_reads_the_table(tmp_path):

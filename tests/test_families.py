@@ -134,5 +134,7 @@ def test_pictures(tmp_path, image_problem):
     plots.plot_learners(tmp_path / "d.png", wave, {f"method {i}": wave.query[1] for i in range(7)})
     run = ImageTasks(*drawn_alphabet(20, examples=2, rng=2)).sample(1, 20, 1, 1, rng=0)
     plots.plot_run(tmp_path / "e.png", run, run.query[1][0][::-1], "mistakes")
-    for name in "abcde":
+    plots.plot_episode(tmp_path / "f.png", run, run.query[1][0], "twenty classes")
+    plots.plot_embeddings(tmp_path / "g.png", np.arange(20), {"one": np.random.default_rng(0).normal(size=(20, 7))})
+    for name in "abcdefg":
         assert (tmp_path / f"{name}.png").stat().st_size > 5_000

@@ -45,14 +45,16 @@ def main(argv=None):
     if typed and args.run in (run_maml, run_families, run_challenge, run_bench):
         bench.restart_on_one_thread()
     try:
-        sys.exit(args.run(args))
+        code = args.run(args)
+        print(end="", flush=True)
+        sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(130)  # as shells have it: 128, and the number of the signal
     except MemoryError as error:
         sys.exit(complain(args.command, f"there is not enough memory: {error}", 1))
-    except BrokenPipeError:  # whoever read what is printed has seen enough
+    except OSError as error:  # of print: a pipe is closed by who has seen enough, and a disk may be full
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(1 if isinstance(error, BrokenPipeError) else complain(args.command, error, 1))
 
 
 # ------------------------------------------------------------------------------------------------------- the options
@@ -291,6 +293,8 @@ def run_maml(args):
             report_maml(experiment, args, start)
         except (CheckpointError, Diverged, OSError, MemoryError) as error:
             return complain("maml", f"{error}. {experiment.checkpoints}", 1)
+        except KeyboardInterrupt:
+            return complain("maml", f"stopped before the report was done. {experiment.checkpoints}", 130)
 
 
 def begin_maml(experiment, args):

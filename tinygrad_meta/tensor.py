@@ -84,7 +84,7 @@ class Tensor:
         if self._data.dtype.kind not in "biufc":
             raise TypeError(f"a tensor holds numbers, and this data has dtype {self._data.dtype}: convert it first "
                             "(to ask whether something is None, write `is None`)")
-        if not isinstance(name, str | None):
+        if name is not None and not isinstance(name, str):
             raise TypeError(f"a tensor's name is text, and got {name!r}")
         self.requires_grad = requires_grad
         if requires_grad:

@@ -47,9 +47,10 @@ def parse(expression, values):
     operations = len([node for node in ast.walk(tree) if isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Call))])
     if operations > MOST:
         raise ValueError(f"an expression has at most {MOST} operations, and this one has {operations:,}")
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - {
-        node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for name in values:
+        if name in FUNCTIONS:
+            raise ValueError(f"{name} is a function here: call the variable something else")
         if name not in used:
             raise ValueError(f"{name} has a value and does not occur in {shortened(expression)}")
     variables = {name: tensor(float(value), requires_grad=True, name=name) for name, value in values.items()}

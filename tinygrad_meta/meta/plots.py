@@ -113,6 +113,8 @@ def plot_learners(path, task, predictions):
         axes.grid(alpha=0.3)
     for axes in panels[len(predictions) :]:
         axes.set_axis_off()
+    for axes in panels[len(predictions) - PER_ROW : len(predictions)]:
+        axes.tick_params(labelbottom=True)  # the lowest of their columns
     reach = 1.3 * np.abs(y).max()
     panels[0].set_ylim(-reach, reach)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
@@ -133,7 +135,8 @@ def plot_episode(path, task, predictions, title):
     title : str
     """
     (support_x, support_y), (query_x, query_y) = ((x[0], y[0]) for x, y in (task.support, task.query))
-    ways, queries = min(support_y.max() + 1, 10), np.bincount(query_y).max()  # a picture of more classes could not be read
+    classes, queries = support_y.max() + 1, np.bincount(query_y).max()
+    ways = min(classes, 10)  # a picture of more could not be read
     shots = np.bincount(support_y).max()
     figure = Figure(figsize=(0.8 * (shots + queries) + 0.8, 0.85 * ways + 0.6), layout="constrained")
     panels = figure.subplots(ways, shots + queries, squeeze=False)
@@ -149,7 +152,7 @@ def plot_episode(path, task, predictions, title):
             if predicted != label:
                 axes.set_title(f"as {predicted + 1}", fontsize=8, color="#D55E00", pad=2)
         row[0].set_title(f"{label + 1}", fontsize=8, pad=2)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title + f" (the first {ways} of {classes} classes)" * bool(classes > ways), fontsize=10, wrap=True)
     figure.savefig(path, dpi=150)
 
 
@@ -207,7 +210,7 @@ def plot_embeddings(path, labels, embeddings):
     for axes, (title, points) in zip(figure.subplots(1, len(embeddings), squeeze=False)[0], embeddings.items(), strict=True):
         points = points - points.mean(axis=0)
         across = points @ np.linalg.svd(points, full_matrices=False)[2][:2].T  # principal components
-        axes.scatter(*across.T, c=labels, cmap="tab10", s=18)
+        axes.scatter(*across.T, c=labels, cmap="tab10" if np.ptp(labels) < 10 else "gist_rainbow", s=18)
         axes.set(title=title, xticks=[], yticks=[])
     figure.suptitle("Images of new classes, a colour each, by the two main directions of their embedding")
     figure.savefig(path, dpi=150)
