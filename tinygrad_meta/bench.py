@@ -59,7 +59,7 @@ def bench(quick=False, json_file=None):
     """Measure, print the table, write the JSON file; the return value is the exit code."""
     from tqdm import tqdm
 
-    os.environ.setdefault("NPROC", "1")  # what JAX takes for the number of processors, and is fastest with; set it to see others
+    os.environ.setdefault("NPROC", "1")  # the processors that JAX counts; with one it is fastest
     left_out = {name: f"{package} is not installed" for name, (package, _) in CONTENDERS.items() if not find_spec(package)}
     if quick and "torch_compile" in CONTENDERS:
         left_out["torch_compile"] = "compiling takes too long for a quick run"

@@ -319,8 +319,8 @@ def train_maml(experiment, args, executor=None, workers=None):
 
     first = next(iter(experiment.objectives))
     if args.resume and experiment.workers != (workers or 1):
-        print(f"Another number of workers ({experiment.workers} before, {workers or 1} now) rounds sums differently: the numbers "
-              "will agree with those of an uninterrupted run, but not to the last bit.")
+        print(f"Another number of workers ({experiment.workers} before, {workers or 1} now) rounds sums differently: the "
+              "numbers will agree with those of an uninterrupted run, but not to the last bit.")
     with tqdm(total=args.iterations, initial=experiment.iterations, desc="training", unit="step") as bar:
 
         def progress(loss):

@@ -58,8 +58,8 @@ class Optimizer:
         """The running averages, which are 0 before the first step."""
         state = self.state or [0 * x for _ in range(self.averages)]
         if state[0].shape != x.shape:
-            raise ValueError(f"this optimizer has averages of {state[0].size} numbers, and the parameters are {x.size}: make one "
-                             "for each model")
+            raise ValueError(f"this optimizer has averages of {state[0].size} numbers, and the parameters are {x.size}: "
+                             "make one for each model")
         return state
 
 

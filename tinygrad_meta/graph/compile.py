@@ -58,8 +58,8 @@ def compile(f=None, reuse_outputs=False):
     ----------
     f : function
         Of tensors, arrays and structures of them, made of this package's operations; it may differentiate inside.  It is run
-        twice, to compare, and not again, so it must do the same whatever the values are.  What is no array (numbers, strings) is
-        a constant of the recording, another one for each value; so are a :class:`~tinygrad_meta.nn.Module` and its tensors.
+        twice, to compare, and not again, so it must do the same whatever the values are.  What is no array (numbers, strings)
+        is a constant of the recording, another one for each value; so are a :class:`~tinygrad_meta.nn.Module` and its tensors.
         Captured variables, entries of a Module's arrays, and attributes of other objects are constants whose later changes are
         not seen.  Where ``f`` differentiates, the gradient does not go through what arguments were computed from outside.
     reuse_outputs : bool

@@ -102,9 +102,9 @@ def check_axes(loss_fn, params, support, tasks):
                 return  # a loss function that is for batches only
             together = loss_fn(tree_map(Tensor, varied), *support)
         if not np.allclose(together._data[-1], alone._data, rtol=1e-3, equal_nan=True):
-            raise ValueError("the loss of a task depends on the parameters of others: each has a copy of its own, along a first "
-                             f"axis, which met another one; the shapes are {[p.shape for p in leaves(params)]}. Make a bias a row, "
-                             "(1, outputs), and a number (1, 1)")
+            raise ValueError("the loss of a task depends on the parameters of others: each has a copy of its own, along a "
+                             f"first axis, which met another one; the shapes are {[p.shape for p in leaves(params)]}. Make a "
+                             "bias a row, (1, outputs), and a number (1, 1)")
 
 
 def one_each(step_size, params, theta):
