@@ -99,6 +99,13 @@ def test_numbers_that_no_float_can_hold_are_not_collected(formula, f):
     assert tg.graph.expression(f(x)) == formula
 
 
+def test_there_is_no_algebra_with_infinity():
+    x = tg.tensor(2.0, requires_grad=True, name="x")
+    assert tg.graph.expression(x - 1 / (x * np.inf)) == "x - 1/(x*inf)"
+    with np.errstate(invalid="ignore"):
+        assert tg.graph.expression(x * np.inf / np.inf) == "x*inf/inf"
+
+
 def test_sums_too_long_to_take_apart_are_written_as_they_are():
     x = [tg.tensor(float(i), requires_grad=True, name=f"x{i}") for i in range(50)]
     formula = tg.graph.expression(sum(x[1:], x[0]))

@@ -149,9 +149,14 @@ def terms(node, expand=False):
 
 
 def within(found, dtype):
-    """Whether all coefficients are numbers of that type, neither too large nor too small."""
+    """Whether all numbers are of that type, neither too large nor too small, and none infinite."""
     limits = np.finfo(dtype)
-    return all([float(limits.tiny) <= abs(c) <= float(limits.max) for c in found.values()])
+    return (all([float(limits.tiny) <= abs(c) <= float(limits.max) for c in found.values()])
+            and all([is_finite(base) for monomial in found for base, _ in monomial]))
+
+
+def is_finite(node):
+    return node.value is None or bool(np.isfinite(node.value).all())
 
 
 def arithmetic(node, expand):
@@ -327,6 +332,8 @@ def no_less_one(node, graph):
 
 def simplest(node, share=True):
     """The shortest way to write a node that the rewrites find; on one line, if nothing is to be shared."""
+    if not all(map(is_finite, order([node]))):
+        return written(node, share)  # school algebra knows no infinity
     [collected] = rewritten([node], SHORTER + COLLECT)
     [expanded] = rewritten([collected], SHORTER + EXPAND)
     found = [written(each, share) for each in (collected, expanded)]
@@ -421,7 +428,8 @@ def spelled_sum(found, part):
 
 
 def spelled_product(monomial, c, part):
-    over, under = ([spelled_power(base, abs(e), part) for base, e in monomial if (e > 0) is above] for above in (True, False))
+    over = [spelled_power(base, e, part, PRODUCT) for base, e in monomial if e > 0]
+    under = [spelled_power(base, -e, part, POWER) for base, e in monomial if e < 0]
     p, q = (c.numerator, c.denominator) if c.denominator < 1000 and c < 10**15 else (f"{float(c):.6g}", 1)
     over, under = over if p == 1 and over else [str(p), *over], under if q == 1 else [str(q), *under]
     text = "*".join(over) + ("/" + under[0] if len(under) == 1 else f"/({'*'.join(under)})" if under else "")
@@ -429,9 +437,9 @@ def spelled_product(monomial, c, part):
     return text, strength
 
 
-def spelled_power(base, e, part):
+def spelled_power(base, e, part, strength):
     if e == 1:
-        return part(base, PRODUCT)
+        return part(base, strength)
     if e == Fraction(1, 2):
         return f"sqrt({part(base)})"
     exponent = str(e) if e.denominator == 1 else f"({e})" if e.denominator < 10 else f"{float(e):.6g}"
