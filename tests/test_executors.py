@@ -327,6 +327,13 @@ def test_a_mean_over_tasks_that_see_each_other_is_noticed_even_where_the_losses_
         spread(centred, Inline(), 2)(tg.tensor([1.0]), np.array([[1.0], [3.0]]))
 
 
+def test_a_mean_over_tasks_is_asked_for_also_after_a_batch_of_one():
+    total = spread(lambda theta, batch: (tg.sum((theta - batch) ** 2), tg.sum(2 * (theta - batch), axis=0)), Inline(), 2)
+    total(tg.tensor([1.0]), np.array([[2.0]]))
+    with pytest.raises(ValueError, match="must be a mean over tasks"):
+        total(tg.tensor([1.0]), np.array([[2.0], [3.0]]))
+
+
 @pytest.mark.parametrize("shapes, named", [([(3, 1), (2, 1)], r"\(3, 1\), \(2, 1\)"), ([(3, 1), ()], r"\(3, 1\), \(\)"),
                                            ([(0, 1)], r"\(0, 1\)"), ([], "no arrays")])
 def test_batches_that_cannot_be_split(shapes, named):

@@ -5,6 +5,7 @@ Each is a comparison that a first-order implementation fails, in float64: finite
 """
 
 from functools import partial
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from test_autodiff import assert_memory_is_flat
 
 import tinygrad_meta as tg
 from tinygrad_meta import nn
-from tinygrad_meta.meta import adapt, maml_loss, maml_loss_task_by_task
+from tinygrad_meta.meta import adapt, imaml_loss, maml_loss, maml_loss_task_by_task
 from tinygrad_meta.meta.maml import leaf, maml, query_loss
 from tinygrad_meta.tree import leaves, rebuild
 
@@ -334,6 +335,13 @@ def test_meta_training_in_float32_stays_there(eager):
         assert {p.dtype for p in leaves(params)} == {np.dtype(np.float32)}
 
 
+def test_meta_training_takes_no_batch_beyond_the_last_step():
+    batches = iter([BATCH] * 5)
+    objective = partial(maml_loss, network()[1], step_size=ALPHA)
+    list(tg.meta.train(objective, network()[0], batches, [0.01] * 2))
+    assert len(list(batches)) == 3
+
+
 def test_step_sizes_that_would_stretch_the_parameters_are_refused():
     params, loss_fn = network()
     support = [a[0] for a in BATCH.support]
@@ -346,11 +354,13 @@ def test_step_sizes_that_would_stretch_the_parameters_are_refused():
 def test_numbers_and_vectors_that_would_meet_the_wrong_axis_are_refused(transform):
     batch = tg.tasks.SineTasks().sample(4, 4, 4, rng=0)
     line = lambda p, x, y: tg.mean((x * p[0] + p[1] - y) ** 2, axis=(-2, -1))
-    for shapes in (((), ()), ((1,), (1, 1)), ((1, 1), (1,))):
-        params = [tg.tensor(np.full(shape, 0.5), requires_grad=True) for shape in shapes]
+    for shapes, start in product((((), ()), ((1,), (1, 1)), ((1, 1), (1,))), (0.0, 0.5)):
+        params = [tg.tensor(np.full(shape, start), requires_grad=True) for shape in shapes]
         for f in (lambda p: maml_loss(line, p, batch, 0.1), lambda p: adapt(line, p, batch.support, 0.1)):
             with pytest.raises(ValueError, match=r"Make a bias a row, \(1, outputs\), and a number \(1, 1\)"):
                 transform(f)(params)
+    with pytest.raises(ValueError, match="Make a bias a row"):  # with the last of these shapes
+        imaml_loss(lambda p, x: x * p[0] + p[1], nn.mse_loss, params, batch, 0.1, steps=1, strength=1.0)
     params = [tg.tensor([[0.5]], requires_grad=True), tg.tensor([[0.5]], requires_grad=True)]
     assert transform(lambda p: maml_loss(line, p, batch, 0.1))(params).item() == pytest.approx(
         maml_loss_task_by_task(line, params, batch, 0.1).item())

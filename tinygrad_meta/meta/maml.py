@@ -93,7 +93,7 @@ def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
 def check_axes(loss_fn, params, support, tasks):
     """A number or a vector may meet points or outputs with the axis of tasks that its copies have, and tasks see others'."""
     if tasks and any([p.ndim < 3 for p in leaves(params)]):
-        varied = tree_map(lambda p: (p._data.T * np.arange(1, len(p) + 1)).T, params)  # so that the tasks differ
+        varied = tree_map(lambda p: (p._data.T + np.linspace(0, 1, len(p))).T, params)  # so that the tasks differ
         with no_grad():
             try:
                 last = [part if part is None else part[-1] for part in support]

@@ -61,7 +61,7 @@ def spread(gradient_of, executor, workers=None, eager=False):
 
     def loss_and_gradient(theta, batch):
         parts = split_batch(batch, workers)
-        if not checked:
+        if not checked and count_tasks(batch) > 1:
             check_mean(gradient_of, theta, batch)
             checked.append(True)
         jobs = [(theta.data, part) for part in parts]
@@ -179,8 +179,6 @@ def split_batch(batch, most):
 
 def check_mean(gradient_of, theta, batch):
     """Raise a ValueError if loss or gradient of the first two tasks is not the mean of those of each."""
-    if count_tasks(batch) < 2:
-        return
     answers = [gradient_of(theta, part(batch, *ends)) for ends in ((0, 1), (1, 2), (0, 2))]
     for what, values in zip(("loss", "gradient, by its length,"), zip(*answers, strict=True), strict=True):
         first, second, both = (value.data.astype(float) for value in values)

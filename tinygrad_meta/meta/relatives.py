@@ -24,7 +24,7 @@ from ..ops import concat, expand_dims, mean, quotient, reshape, square, sum, whe
 from ..tensor import Tensor, as_tensor
 from ..tree import check_alike, entries, leaves, rebuild, tree_map
 from ..validate import matching_pair, number, pair, whole
-from .maml import check_shape, copies, descend, leaf, losses_of, maml, tasks_of
+from .maml import check_axes, check_shape, copies, descend, leaf, losses_of, maml, tasks_of
 
 # --------------------------------------------------------------------------------------------------------- Meta-SGD
 
@@ -274,7 +274,9 @@ def minimum(loss_fn, theta, support, step_size, steps, strength, tasks):
     number("step_size", step_size, least=0)
     if number("strength", strength) <= 0:
         raise ValueError(f"the strength of iMAML's regularisation must be positive, and is {strength}")
-    start = as_rows(copies(theta, tasks), tasks)
+    own = copies(theta, tasks)
+    check_axes(loss_fn, own, support, tasks)
+    start = as_rows(own, tasks)
     here = look(start)
     size = step_size + 0 * here[1]
     for _ in range(whole("steps", steps)):

@@ -114,7 +114,7 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False, op
 
     theta = as_vector(like).detach()
     averages = optimizer.state_for(theta)
-    for batch, step_size in zip(batches, step_sizes, strict=False):       # lines 2 and 3
+    for step_size, batch in zip(step_sizes, batches, strict=False):       # lines 2 and 3
         optimizer.step_size = number("each of the step sizes", step_size, least=0)
         rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)
         before = theta
