@@ -32,7 +32,7 @@ for amplitude, phase in zip(batch.amplitude.flat, batch.phase.flat, strict=True)
 
 # %%
 # How well can one do without a look at the support set?  The average of all waves is the
-# best single function, and it is hardly better than predicting 0 everywhere.
+# best single function: better than predicting 0 everywhere, and far from any single wave.
 
 grid = np.linspace(-5, 5, 201)
 many = family.sample(n_tasks=20_000, n_support=0, n_query=0, rng=0)

@@ -2,7 +2,7 @@
 From tape to program
 ====================
 
-``tg.compile`` runs a function once and keeps the graph, gradients included.  The graph
+``tg.compile`` runs a function and keeps the graph, gradients included.  The graph
 becomes a program in four steps: simplify it, put its operations in order, give every result
 a buffer, and turn each operation into one NumPy call.
 """

@@ -6,7 +6,7 @@ H v, where H is the Hessian of `f` at `x`, without forming H: call
 `tg.grad` twice and nothing else of the kind.
 
 Hint: the gradient of the number <grad f, v> is H v, if v is held
-constant (Pearlmutter 1994).
+constant (compare Pearlmutter 1994).
 Read: course, chapter 7.
 """
 
