@@ -110,7 +110,7 @@ def jvp(f, primals, tangents):
 def hvp(f, params, v):
     """The Hessian of a scalar function times a vector, at the cost of a few gradients and without forming the Hessian.
 
-    ``H v`` is the gradient of the number ``<grad f, v>`` (compare Pearlmutter 1994, "Fast exact multiplication by the Hessian").
+    ``H v`` is the gradient of the number ``<grad f, v>``; compare Pearlmutter 1994, "Fast exact multiplication by the Hessian".
 
     Parameters
     ----------

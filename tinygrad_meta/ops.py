@@ -19,8 +19,8 @@ themselves, with ``fit``.)
 
 At kinks, where the derivative is a matter of convention, the conventions are PyTorch's: relu'(0) = 0, the derivative of
 ``|x|`` is ``sign(x)``, ``clip`` passes the gradient at its bounds, tied maxima share it equally (as in ``amax``), and ``norm``
-has gradient 0 at 0.  Where the derivative is 0 wherever it exists (``sign``, ``argmax``, comparisons), the rule is ``None``: the result
-counts as a constant.
+has gradient 0 at 0.  Where the derivative is 0 wherever it exists (``sign``, ``argmax``, comparisons), the rule is ``None``:
+the result counts as a constant.
 """
 
 import builtins
