@@ -61,6 +61,14 @@ def test_backward_the_rule_and_the_line_of_its_operation_are_named(create_graph)
     assert "That sqrt was computed in " in message and message.endswith("distance = tg.sqrt(x * x)")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_backward_what_overflows_when_it_is_added_up_or_rounded_is_found(dtype):
+    x = tg.tensor([1.0], dtype, requires_grad=True)
+    factor = np.full(4, 3e38, np.float32)  # whose sum float32 cannot hold, and float16 not even one
+    message = message_of(lambda: tg.grad(x * factor, x, np.ones(4, np.float32)))
+    assert message.startswith("the derivative rule of multiply for its input 0 made inf at index (0,)")
+
+
 def test_second_order_the_rule_that_breaks_is_the_one_of_the_gradient():
     def cube_root_of_a_fifth_power(x):
         (g,) = tg.grad(x ** (5 / 3), x, create_graph=True)  # 5/3 x^(2/3), fine at 0

@@ -207,6 +207,7 @@ def test_the_inputs_are_not_changed():
 
 def test_grad_outputs_may_be_given():
     assert gradgradcheck(tg.sin, MATRIX, grad_outputs=np.ones((3, 4)))
+    assert gradgradcheck(tg.sin, MATRIX, grad_outputs=tg.tensor(np.ones((3, 4)), requires_grad=True))
     with pytest.raises(GradcheckError):
         gradgradcheck(WRONG["input detached"][0], [MATRIX], grad_outputs=[tg.tensor(np.ones((3, 4)))])
 

@@ -85,6 +85,13 @@ def test_parameters_are_reproducible_and_take_their_dtype_from_what_they_are_mad
 # ----------------------------------------------------------------------------------------------------------- errors
 
 
+def test_a_model_whose_tasks_see_the_parameters_of_others_is_refused():
+    base = {"slope": np.ones((1, 1)), "bias": np.zeros(1)}  # a bias that becomes (tasks, 1), and meets (tasks, points, 1)
+    params, x = tg.meta.init_hypernetwork(base, rng=0), np.ones((4, 4, 1))
+    with pytest.raises(ValueError, match="depends on the parameters of others.*Make a bias a row"):
+        tg.meta.hypernetwork(lambda p, x: x @ p["slope"] + p["bias"], params, (x, x))
+
+
 @pytest.mark.parametrize(
     ("case", "support", "message"),
     [

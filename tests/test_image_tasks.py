@@ -156,6 +156,20 @@ def test_groups_with_too_few_classes_are_not_used():
     assert {tasks.classes[i][0] for i in batch.classes.ravel()} == {1, 2}
 
 
+def test_groups_that_are_not_used_may_have_classes_of_few_images():
+    tasks = ImageTasks(numbered(7), list("abbccdd"), groups=[0, 1, 1, 1, 1, 1, 1])
+    assert set(tasks.sample(50, ways=3, shots=1, queries=1, rng=0).classes.ravel()) == {1, 2, 3}
+    with pytest.raises(ValueError, match="need 3 examples of every class, and 'b' has 2"):
+        tasks.sample(1, ways=3, shots=2, queries=1)
+
+
+def test_images_are_copied():
+    images = np.zeros((4, 2, 2), np.uint8)
+    tasks = ImageTasks(images, list("aabb"))
+    images[:] = 255
+    assert not tasks.sample(1, ways=2, shots=1, queries=1).support[0].any()
+
+
 # ---------------------------------------------------------------------------------------------------------- split
 
 
@@ -221,6 +235,8 @@ def test_bad_input_is_refused(call, message):
     (lambda: ImageTasks(np.zeros((1, 2, 2), int), [0]), "int64"),
     (lambda: ImageTasks(numbered(2), [[0], [1]]), "labels must be one value per image.*list"),
     (lambda: ImageTasks(numbered(2), np.zeros((2, 2))), "labels must be one value per image"),
+    (lambda: TASKS.split("ab"), "held_out must be a share.*of type str"),
+    (lambda: ImageTasks(numbered(3), [0, 1, 2]).split(np.array([True, False, True])), "held_out.*looks like a mask"),
 ])  # fmt: skip
 def test_bad_types_are_refused(call, message):
     with pytest.raises(TypeError, match=message):

@@ -31,6 +31,55 @@ def test_a_module_may_hold_a_named_tuple():
     assert model(2.0).item() == 8
 
 
+class Scale(nn.Module):
+    def __init__(self):
+        self.factor = tg.tensor(2.0, requires_grad=True)
+        self.apply = self.scaled
+
+    def scaled(self, x):
+        return self.factor * x
+
+    def forward(self, x):
+        return self.apply(x)
+
+
+def test_a_module_may_hold_a_method_of_its_own():
+    scale = Scale()
+    assert nn.functional_call(scale, {"factor": tg.tensor(5.0)}, 3.0).item() == 15
+    assert scale(3.0).item() == 6
+
+
+def test_a_module_may_refer_back_to_what_holds_it():
+    class Pair(nn.Module):
+        def __init__(self):
+            self.factor, self.child = tg.tensor(2.0, requires_grad=True), Child()
+            self.child.parent = self
+
+        def forward(self, x):
+            return self.child(x)
+
+    class Child(nn.Module):
+        def forward(self, x):
+            return self.parent.factor * x
+
+    pair = Pair()
+    assert list(pair.named_parameters()) == ["factor"]
+    assert nn.functional_call(pair, {"factor": tg.tensor(5.0)}, 3.0).item() == 15
+    pair.load_state_dict({"factor": np.array(7.0)})
+    assert pair(3.0).item() == 21
+
+
+def test_loading_a_state_keeps_the_modules_in_a_tuple():
+    class Holder(nn.Module):
+        def __init__(self):
+            self.parts = (Scale(), Scale())
+
+    holder = Holder()
+    first = holder.parts[0]
+    holder.load_state_dict({"parts.0.factor": np.array(3.0), "parts.1.factor": np.array(4.0)})
+    assert holder.parts[0] is first and first(1.0).item() == 3
+
+
 def test_functional_call_is_differentiable_by_its_parameters_and_leaves_the_module_alone():
     model = nn.MLP([1, 4, 1], rng=0)
     before = model.state_dict()

@@ -78,6 +78,20 @@ def test_clipping_keeps_types_and_does_not_overflow_in_half_precision():
     np.testing.assert_allclose(clipped[0].data, [0.6, 0.8], rtol=1e-3)
 
 
+def test_clipping_a_gradient_whose_squares_overflow_does_not_make_it_zero():
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert np.isnan(clip_norm([tg.tensor([1e30], "float32")], 1.0)[0].data).all()
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32, np.array])
+def test_numbers_of_numpy_do_not_change_the_type_of_parameters(number):
+    params, grads = [tg.tensor([1.0], "float32")], [np.ones(1, "float32")]
+    optimizers = SGD(number(0.5), number(0.5)), Adam(number(0.5), (number(0.5), number(0.5)), number(0.5))
+    for optimizer, plain in zip(optimizers, (SGD(0.5, 0.5), Adam(0.5, (0.5, 0.5), 0.5)), strict=True):
+        (moved,), (expected,) = optimizer.step(params, grads), plain.step(params, grads)
+        assert moved.dtype == "float32" and moved.item() == expected.item()
+
+
 def test_the_cosine_starts_at_the_step_size_and_ends_at_zero():
     np.testing.assert_allclose([cosine_decay(2.0, step, 4) for step in range(5)],
                                [2, 1 + np.sqrt(0.5), 1, 1 - np.sqrt(0.5), 0], atol=1e-15)

@@ -126,6 +126,21 @@ def test_an_average_that_overflows_is_noticed_before_it_does_harm():
         list(meta.train(lambda params, batch: (params["x"] * batch["weight"]).sum(), start, [batch], [0.0]))
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_gradient_too_large_to_be_clipped_is_noticed(eager):
+    start = {"x": tg.tensor([1.0], dtype="float32", requires_grad=True)}
+    batch = {"weight": np.full((1, 1), 1e25, np.float32)}
+    with pytest.raises(meta.Diverged, match="^the step of iteration 1 is not finite"):
+        list(meta.train(lambda params, batch: (params["x"] * batch["weight"]).sum(), start, [batch], [0.1], 1.0, eager))
+
+
+def test_parameters_of_two_types_are_refused():
+    mixed = {"x": tg.tensor(1.0, "float32", requires_grad=True), "y": tg.tensor(1.0, "float64", requires_grad=True)}
+    with pytest.raises(TypeError, match="must be of one dtype, and these are float32 and float64$"):
+        next(meta.train(lambda params, batch: params["x"] * params["y"], mixed, [None], [0.1]))
+
+
 def test_a_clipped_meta_gradient_has_the_norm_asked_for(monkeypatch):
     seen, move = [], tg.optim.Adam.move
     monkeypatch.setattr(tg.optim.Adam, "move", lambda self, x, g, *rest: seen.append(g.data) or move(self, x, g, *rest))

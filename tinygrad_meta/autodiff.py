@@ -149,15 +149,15 @@ def apply_rule(out, i, x, g):
     except Exception as error:
         raise RuntimeError(f"the derivative rule of {op.name} for its input {i} failed (inputs of shape "
                            f"{', '.join([str(y.shape) for y in out.inputs])}, result {out.shape}): {error}") from error
-    for detector in [*detectors]:
-        detector.inspect_rule(out, i, g, contribution)
     if shape != x._data.shape:
         contribution = sum_to(contribution, shape=x._data.shape)  # x was stretched: each entry was used several times, a fork
-    if contribution._data.dtype == x._data.dtype:
-        return contribution
-    if contribution.dtype.kind == "c":
-        raise TypeError(f"{op.name} led through complex numbers, and there are no derivatives through those here")
-    return cast(contribution, x.dtype)
+    if contribution._data.dtype != x._data.dtype:
+        if contribution.dtype.kind == "c":
+            raise TypeError(f"{op.name} led through complex numbers, and there are no derivatives through those here")
+        contribution = cast(contribution, x.dtype)
+    for detector in [*detectors]:
+        detector.inspect_rule(out, i, g, contribution)
+    return contribution
 
 
 def first_gradients(outputs, grad_outputs):

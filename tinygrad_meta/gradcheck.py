@@ -105,7 +105,7 @@ def gradgradcheck(f, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-3, 
     rng, xs = seeded(rng), arguments(inputs)
     if grad_outputs is None:
         grad_outputs = [rng.standard_normal(out.shape).astype(out.dtype) for out in evaluate(f, xs)]
-    gs = [Tensor(g, requires_grad=True, name=f"grad_outputs[{j}]") for j, g in enumerate(as_list(grad_outputs))]
+    gs = [Tensor(as_tensor(g).data, requires_grad=True, name=f"grad_outputs[{j}]") for j, g in enumerate(as_list(grad_outputs))]
     checked = [label(i, x) for i, x in enumerate(xs) if x.requires_grad]
 
     def gradient(*tensors):

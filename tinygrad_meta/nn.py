@@ -12,6 +12,7 @@ import copy
 from collections.abc import Mapping
 from itertools import pairwise
 from math import prod
+from types import MethodType
 
 import numpy as np
 
@@ -436,11 +437,11 @@ class Module:
                 raise TypeError(f"the state does not fit the module: {name} has dtype {value.dtype} there and "
                                 f"{own[name].dtype} here")
             new[own[name]] = Tensor(value, own[name].dtype, own[name].requires_grad, own[name].name)
-        load_tensors(vars(self), new)
+        with_tensors(self, new, held=lambda container: container)
 
     def _tensors(self):
         found = {}  # by tensor: one that is used twice, as in tied layers, is listed once
-        for name, value in named_tensors(vars(self)):
+        for name, value in named_tensors(self):
             found.setdefault(value, name)
         named = {name: value for value, name in found.items()}
         if len(named) < len(found):
@@ -449,15 +450,15 @@ class Module:
         return named
 
 
-def named_tensors(container):
+def named_tensors(container, above=()):
     """Dotted names and values of all tensors in modules, lists, tuples and dicts, however nested."""
-    entries = container.items() if isinstance(container, dict) else enumerate(container)
-    for key, value in entries:
-        value = vars(value) if isinstance(value, Module) else value
+    above = (*above, container)
+    entries = vars(container) if isinstance(container, Module) else container
+    for key, value in entries.items() if isinstance(entries, dict) else enumerate(entries):
         if isinstance(value, Tensor):
             yield str(key), value
-        elif isinstance(value, (dict, list, tuple)):
-            yield from ((f"{key}.{name}", each) for name, each in named_tensors(value))
+        elif isinstance(value, (Module, dict, list, tuple)) and not any([value is each for each in above]):
+            yield from ((f"{key}.{name}", each) for name, each in named_tensors(value, above))
 
 
 def functional_call(module, params, *x):
@@ -480,29 +481,24 @@ def functional_call(module, params, *x):
     return with_tensors(module, {own[name]: value for name, value in params.items()})(*x)
 
 
-def with_tensors(value, new):
-    """A module, list, tuple or dict like ``value``, in which tensors are replaced by others; ``value`` is not touched."""
-    if isinstance(value, Tensor):
-        return new.get(value, value)
-    if isinstance(value, Module):
-        shell = copy.copy(value)
-        vars(shell).update(with_tensors(vars(value), new))
-        return shell
-    if isinstance(value, dict):
-        return {key: with_tensors(part, new) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        parts = [with_tensors(part, new) for part in value]
+def with_tensors(value, new, held=copy.copy):
+    """``value`` with tensors replaced, in copies of the modules, lists and dicts that hold them or (``held``) in place."""
+    if isinstance(value, (Tensor, Module)) and value in new:
+        return new[value]
+    if isinstance(value, tuple):
+        parts = [with_tensors(part, new, held) for part in value]
         return value._make(parts) if hasattr(value, "_fields") else type(value)(parts)
+    if isinstance(value, MethodType):  # of the module itself, say, and then of its copy
+        return MethodType(value.__func__, with_tensors(value.__self__, new, held))
+    if isinstance(value, (Module, dict, list)):
+        holder = held(value)
+        if isinstance(value, Module):
+            new[value] = holder  # also where a part refers back to the whole
+        entries = vars(holder) if isinstance(value, Module) else holder
+        for key, part in [*(enumerate(entries) if isinstance(entries, list) else entries.items())]:
+            entries[key] = with_tensors(part, new, held)
+        return holder
     return value
-
-
-def load_tensors(container, new):
-    """The same in place, so that whoever holds a part of the module sees it too."""
-    for key, value in list(container.items() if isinstance(container, dict) else enumerate(container)):
-        if isinstance(value, (Module, dict, list)):
-            load_tensors(vars(value) if isinstance(value, Module) else value, new)
-        else:
-            container[key] = with_tensors(value, new)
 
 
 class Linear(Module):

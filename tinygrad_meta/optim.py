@@ -115,7 +115,8 @@ def clip_norm(grads, max_norm):
     """
     number("max_norm", max_norm, above=0)
     wide = [astype(g, np.result_type(as_tensor(g).dtype, np.float32)) for g in leaves(grads)]  # for squares of half precision
-    scale = max_norm / maximum(max_norm, norm(as_vector(wide)))
+    length = norm(as_vector(wide))
+    scale = max_norm / maximum(max_norm, length) + 0 * length  # nan where the squares overflow, in place of a gradient of 0
     return tree_map(lambda g: g * astype(scale, as_tensor(g).dtype), grads)
 
 

@@ -37,8 +37,8 @@ def number(name, value, least=-inf, above=-inf, below=inf):
 
 
 def single(value):
-    """The number in an array of one, which takes the type of what it meets; else ``value``."""
-    return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    """The number in an array of one or a NumPy scalar, as Python's, which takes the type of what it meets; else ``value``."""
+    return value.item() if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 else value
 
 
 def listed(value):

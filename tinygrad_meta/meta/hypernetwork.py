@@ -18,6 +18,7 @@ from ..ops import concat, expand_dims, matmul, mean, reshape
 from ..tensor import Tensor, as_tensor
 from ..tree import dtype_of, entries, tree_map
 from ..validate import generator, matching_pair, whole
+from .maml import check_axes
 from .matching import class_means
 
 
@@ -87,7 +88,9 @@ def hypernetwork(model, params, support):
     read, summarize, base, directions = entries(params, "read", "summarize", "base", "directions")
     pairs = mlp(read, joined(*matching_pair("support", support), size=read[0][0].shape[0]))
     code = mlp(summarize, mean(pairs, axis=-2, keepdims=True))  # (..., 1, code_size)
-    return partial(model, tree_map(partial(moved, code), base, directions))
+    written = tree_map(partial(moved, code), base, directions)
+    check_axes(model, written, support[:1], code.shape[:-2])
+    return partial(model, written)
 
 
 def joined(x, y, size):

@@ -26,7 +26,7 @@ from ..autodiff import grad, no_grad
 from ..ops import broadcast_to, identity, mean, stack, sum
 from ..tensor import Tensor, as_tensor
 from ..tree import check_alike, leaves, rebuild, tree_map
-from ..validate import function, kind, matching_pair, number, pair, whole
+from ..validate import function, kind, matching_pair, number, pair, single, whole
 
 
 def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
@@ -90,20 +90,20 @@ def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
     return rebuild(params, theta)
 
 
-def check_axes(loss_fn, params, support, tasks):
+def check_axes(f, params, support, tasks):
     """A number or a vector may meet points or outputs with the axis of tasks that its copies have, and tasks see others'."""
     if tasks and any([p.ndim < 3 for p in leaves(params)]):
         varied = tree_map(lambda p: (p._data.T + np.linspace(0, 1, len(p))).T, params)  # so that the tasks differ
         with no_grad():
             try:
                 last = [part if part is None else part[-1] for part in support]
-                alone = loss_fn(tree_map(lambda p: Tensor(p[-1]), varied), *last)
+                alone = f(tree_map(lambda p: Tensor(p[-1]), varied), *last)
             except (TypeError, ValueError, IndexError):
-                return  # a loss function that is for batches only
-            together = loss_fn(tree_map(Tensor, varied), *support)
+                return  # a function that is for batches only
+            together = f(tree_map(Tensor, varied), *support)
         if not np.allclose(together._data[-1], alone._data, rtol=1e-3, equal_nan=True):
-            raise ValueError("the loss of a task depends on the parameters of others: each has a copy of its own, along a "
-                             f"first axis, which met another one; the shapes are {[p.shape for p in leaves(params)]}. Make a "
+            raise ValueError("a task's result depends on the parameters of others: each has a copy of its own, along a first "
+                             f"axis, which met another one; the shapes are {[p.shape for p in leaves(params)]}. Make a "
                              "bias a row, (1, outputs), and a number (1, 1)")
 
 
@@ -116,17 +116,17 @@ def one_each(step_size, params, theta):
         alphas = [step_size] * len(theta)
     else:
         return [number("step_size", step_size, least=0)] * len(theta)
-    for alpha, p in zip(alphas, theta, strict=True):
-        check_step_size(alpha, p.shape)
-    return alphas
+    return [checked_step_size(alpha, p.shape) for alpha, p in zip(alphas, theta, strict=True)]
 
 
-def check_step_size(alpha, shape):
+def checked_step_size(alpha, shape):
+    alpha = single(alpha)
     if not isinstance(alpha, (Tensor, np.ndarray)):
-        number("step_size", alpha, least=0)
-    elif alpha.ndim > len(shape) or any([n not in (1, m) for n, m in zip(alpha.shape[::-1], shape[::-1], strict=False)]):
+        return number("step_size", alpha, least=0)
+    if alpha.ndim > len(shape) or any([n not in (1, m) for n, m in zip(alpha.shape[::-1], shape[::-1], strict=False)]):
         raise ValueError(f"step_size has an entry of shape {alpha.shape} for parameters of shape {shape}: give one number for "
                          "all, or a structure built like the parameters with a number or an array of their shape for each")
+    return alpha
 
 
 def losses_of(returned):

@@ -12,6 +12,7 @@ import numpy as np
 from ..autodiff import grad, no_grad
 from ..graph import compile
 from ..optim import Adam, clip_norm
+from ..tensor import as_tensor
 from ..tree import as_vector, leaves, rebuild, split
 from ..validate import function, kind, number
 from .maml import leaf
@@ -94,6 +95,9 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False, op
             raise TypeError(f"{name} must be a sequence or a generator, with one entry for each step, and is {kind(given)}")
     optimizer, start = optimizer or Adam(), params                        # line 1 is the caller's: params
     like, faster = leaves(start), (lambda f: f) if eager else compile
+    dtypes = sorted({str(as_tensor(p).dtype) for p in like})
+    if len(dtypes) > 1:
+        raise TypeError(f"parameters that are trained together must be of one dtype, and these are {' and '.join(dtypes)}")
     gradient_of = partial(loss_and_gradient, objective, start)            # lines 4 to 8
 
     def move(theta, averages, loss, gradient, rates):

@@ -61,7 +61,7 @@ class ImageTasks:
         images = check_images(images)
         if images.ndim != 3:
             raise ValueError(f"images must have shape (count, height, width), and have shape {images.shape}")
-        self.images = images.astype(self.dtype) if images.dtype.kind == "f" else images
+        self.images = images.astype(self.dtype if images.dtype.kind == "f" else images.dtype)
         self.labels = as_labels(labels, "labels", len(images))
         self.groups = as_labels([None] * len(images) if groups is None else groups, "groups", len(images))
         group_of = dict(zip(self.labels, self.groups, strict=True))
@@ -112,7 +112,8 @@ class ImageTasks:
         if most < ways:
             where = " in the largest group" * (len(self._members.sizes) > 1)
             raise ValueError(f"{ways}-way tasks need {ways} classes, and there are {most}{where}")
-        fewest = self._examples.sizes.argmin()
+        used = self._members.members[np.repeat(self._members.sizes >= ways, self._members.sizes)]  # classes that can be drawn
+        fewest = used[self._examples.sizes[used].argmin()]
         if self._examples.sizes[fewest] < shots + queries:
             raise ValueError(f"{shots} shots and {queries} queries need {shots + queries} examples of every class, and "
                              f"{self.classes[fewest]!r} has {self._examples.sizes[fewest]}")
@@ -144,8 +145,10 @@ class ImageTasks:
             size = round(held_out * len(self.classes)) if 0 < held_out < 1 else 0
             order = rng.permutation(len(self.classes))
             chosen = {self.classes[i] for i in order[:size]}
-        elif isinstance(held_out, Collection):
-            chosen = set(held_out)
+        elif isinstance(held_out, Collection) and not isinstance(held_out, (str, bytes)):
+            chosen = set(held_out.tolist() if isinstance(held_out, np.ndarray) else held_out)
+            if bool in map(type, chosen) and bool not in map(type, self.classes):
+                raise TypeError("held_out must be a share, such as 0.2, or a collection of labels, and this looks like a mask")
         else:
             raise TypeError(f"held_out must be a share, such as 0.2, or a collection of labels, and is {kind(held_out)}")
         unknown = chosen - set(self.classes)
