@@ -9,13 +9,12 @@ import os
 import sys
 import threading
 import weakref
-from pathlib import Path
 
 import numpy as np
 
 from .tensor import detectors
 
-PACKAGE = str(Path(__file__).parent) + os.sep
+PACKAGE = os.path.dirname(__file__) + os.sep
 
 
 class AnomalyError(ArithmeticError):

@@ -1,7 +1,6 @@
 """The picture of a graph, as a film: the forward pass value by value, then the gradient on its way back."""
 
 from io import BytesIO
-from pathlib import Path
 
 from .draw import GRADIENT, INK, check_ending, layout, new_figure, visible_boxes
 
@@ -75,7 +74,8 @@ def animate(F, path, fold=()):
         from json import dumps
 
         page = PAGE.replace("CAPTIONS", dumps(captions).replace("<", "\\u003c"))
-        Path(path).write_text(page.replace("PICTURES", dumps([b64encode(picture).decode() for picture in pictures])), "utf-8")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(page.replace("PICTURES", dumps([b64encode(picture).decode() for picture in pictures])))
     else:
         from PIL import Image  # comes with matplotlib
 
