@@ -182,8 +182,12 @@ def difference_quotient(f, xs, i, v, eps):
     there, back = outputs_at(f, xs, i, eps * v), outputs_at(f, xs, i, -eps * v)
     quotient = (there - back) / (2 * eps)
     coarser = (outputs_at(f, xs, i, 2 * eps * v) - outputs_at(f, xs, i, -2 * eps * v)) / (4 * eps)
-    largest = np.max(np.abs(there), initial=0) + np.abs(quotient) * np.max(np.abs(xs[i].data), initial=0)
-    return quotient, np.abs(quotient - coarser) + np.finfo(xs[i].dtype).eps * largest / eps
+    return quotient, np.abs(quotient - coarser) + rounding_error(there, quotient, xs[i], eps)
+
+
+def rounding_error(values, slope, x, eps):
+    largest = np.max(np.abs(values), initial=0) + np.abs(slope) * np.max(np.abs(x.data), initial=0)
+    return np.finfo(x.dtype).eps * largest / eps
 
 
 def outputs_at(f, xs, i, step):
@@ -221,6 +225,8 @@ def likely_cause(f, xs, outputs, i, v, u, eps, analytic, numerical):
     if coarse:
         return f"{coarse[0]} is too coarse for finite differences: check in float64"
     here = outputs_at(f, xs, i, 0 * v)
+    if np.abs(analytic - numerical) < 10 * rounding_error(here, numerical, xs[i], eps):
+        return f"values too large for finite differences with a step of {eps}: try a larger eps"
     left = u @ (here - outputs_at(f, xs, i, -eps * v)) / eps
     right = u @ (outputs_at(f, xs, i, eps * v) - here) / eps
     if np.abs(analytic - numerical) < 0.51 * np.abs(right - left):  # the rule's value lies between the two slopes
