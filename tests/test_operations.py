@@ -220,3 +220,14 @@ def test_einsum_without_an_output_sorts_the_letters_that_stand_once():
     np.testing.assert_array_equal(tg.einsum("hgfedca, ha", x, y).data, np.einsum("hgfedca,ha", x, y))
     np.testing.assert_array_equal(tg.einsum("hgfedca", x).data, np.einsum("hgfedca", x))
     np.testing.assert_array_equal(tg.einsum("...ba, ba", x, np.ones((1, 4))).data, x.sum((-1, -2)))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_many_parts_are_joined_in_groups_and_each_gets_its_gradient(axis):
+    parts = [tg.tensor(part, requires_grad=True) for part in np.split(np.arange(1000.0).reshape(2, 500), 500, axis=1)]
+    parts = parts if axis else [tg.tensor(part.data.T, requires_grad=True) for part in parts]
+    out = tg.concat(parts, axis)
+    assert len(out.inputs) < 100 and out.shape == ((2, 500) if axis else (500, 2))
+    gradients = tg.grad(out, parts, out.data)
+    assert all((g.data == part.data).all() for g, part in zip(gradients, parts, strict=True))
+    assert tg.stack([tg.tensor(1.0, "float32"), *range(500)]).dtype == "float32"

@@ -496,7 +496,13 @@ def concat(arrays, axis=0):
     arrays = check_several(arrays)
     if axis is None:
         arrays, axis = [reshape(x, -1) for x in arrays], 0
+    if len(arrays) > MANY:  # for each part, the rule adds up the lengths of those before it
+        arrays = [as_tensor(x, beside=arrays[0]) for x in arrays]
+        return concat([join(*arrays[i : i + MANY], axis=axis) for i in range(0, len(arrays), MANY)], axis)
     return join(*arrays, axis=axis)
+
+
+MANY = 100
 
 
 def check_several(arrays):
@@ -512,7 +518,7 @@ def stack(arrays, axis=0):
     """Join along a new axis."""
     arrays = check_several(arrays)
     typed = next((x for x in arrays if hasattr(x, "dtype")), None)
-    return join(*[expand_dims(as_tensor(x, beside=typed), axis) for x in arrays], axis=axis)
+    return concat([expand_dims(as_tensor(x, beside=typed), axis) for x in arrays], axis)
 
 
 # ------------------------------------------------------------------------------------------------------- reductions
