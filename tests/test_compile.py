@@ -21,6 +21,7 @@ from random_graphs import functions
 import tinygrad_meta as tg
 from tinygrad_meta import func, nn, ops
 from tinygrad_meta.graph.compile import CACHE_SIZE, Compiled
+from tinygrad_meta.graph.record import Node
 from tinygrad_meta.meta import maml_loss
 from tinygrad_meta.tree import leaves, rebuild, tree_map
 
@@ -991,6 +992,13 @@ def test_a_small_result_does_not_take_a_large_buffer_that_is_free():
     compiled = tg.compile(lambda x: tg.cos(tg.sum(tg.exp(x))) * tg.sum(tg.exp(x)))
     compiled(random(100, 100))
     assert len(addresses(compiled.program)) == 3
+
+
+@pytest.mark.parametrize("length, taken", [(compile_module.LARGE // 8 + 1, "last"), (compile_module.LARGE // 8, "first")])
+def test_of_large_buffers_the_one_that_was_used_last_is_taken(length, taken):
+    node = Node(None, (), {}, (length,), np.dtype(float))
+    free = {8 * length: ["first", "second", "last"], 16 * length: ["larger"], 0: []}
+    assert compile_module.take_buffer(free, node) == taken and len(free[8 * length]) == 2
 
 
 def test_a_wrong_assignment_of_buffers_would_be_noticed(monkeypatch):

@@ -291,7 +291,7 @@ def allocate(nodes, inputs, outputs):
     holder = {x: places.get(node, (node,))[0] for x, node in owner.items()}  # of the buffer: the owner, or what it is a part of
     last_use = {holder[x]: position for position, node in enumerate(nodes) for x in node.inputs}
     last_use |= {holder[x]: len(nodes) for x in outputs}
-    free, held = [], {}
+    free, held = defaultdict(list), {}  # buffers: by size, those that nobody needs; by node, those in use
     # A result may be handed back as the argument in the same place, as parameters are, and best lies there already.
     replaces = dict(zip(outputs, inputs, strict=False))
 
@@ -305,11 +305,16 @@ def allocate(nodes, inputs, outputs):
         else:
             whole, place = places.get(node, (node, ...))
             if whole not in held:
-                free.extend([held.pop(x) for x in overwritten if x in held])
+                release(overwritten)
                 held[whole] = take_buffer(free, whole)
             array = in_shape_of(whole, held[whole])[place].reshape(node.shape)
-        free.extend([held.pop(x) for x in dying if x in held])
+        release(dying)
         return array
+
+    def release(nodes):
+        for x in nodes:
+            if x in held:
+                free[held[x].nbytes].append(held.pop(x))
 
     arrays, owner = lay_out(nodes, arrays, from_pool)
     return arrays, owner | {join: node for node, (join, _) in places.items()}  # such a join needs no instruction either
@@ -360,10 +365,13 @@ def view(node, array):
 def take_buffer(free, node):
     """The smallest free buffer that is large enough and not far too large, else a new one."""
     needed = size(node) * node.dtype.itemsize
-    fitting = [i for i, buffer in enumerate(free) if needed <= buffer.nbytes <= 4 * needed]
-    if fitting:
-        return free.pop(min(fitting, key=lambda i: free[i].nbytes))
-    return new_buffer(node)
+    fitting = [nbytes for nbytes, buffers in free.items() if buffers and needed <= nbytes <= 4 * needed]
+    if not fitting:
+        return new_buffer(node)
+    return free[min(fitting)].pop(-1 if needed > LARGE else 0)  # the one used last may still be in the processor's cache
+
+
+LARGE = 2**14  # bytes; the small ones are all in the cache, and those that were left alone for longer are faster
 
 
 def new_buffer(node):
@@ -468,13 +476,13 @@ def text_of(program):
             elif program.owner[node] is node:
                 array = program.arrays[node]
                 start = array.__array_interface__["data"][0]
-                extent = buffers.setdefault(id(array.base), [start, start])  # the parts of a join lie in one buffer
-                extent[:] = min(start, extent[0]), max(start + array.nbytes, extent[1])
-                where = f"buffer {list(buffers).index(id(array.base))}"
+                number, first, end = buffers.get(id(array.base), (len(buffers), start, start))
+                buffers[id(array.base)] = number, min(start, first), max(start + array.nbytes, end)  # of all parts of a join
+                where = f"buffer {number}"
             else:
                 where = f"view of {names[node.inputs[0]]}"
         lines.append((what, f"{node.dtype} {node.shape}", where))
     widths = [max([len(line[i]) for line in lines]) for i in range(2)]
     head = (f"{program.name}: {program.recorded} operations recorded, {len(program.instructions)} instructions, "
-            f"{sum([end - start for start, end in buffers.values()]):,} bytes in {len(buffers)} buffers beside the inputs")
+            f"{sum([end - start for _, start, end in buffers.values()]):,} bytes in {len(buffers)} buffers beside the inputs")
     return "\n".join([head, *[f"  {what:{widths[0]}}  {kind:{widths[1]}}  {where}" for what, kind, where in lines]])
