@@ -124,7 +124,9 @@ TABLE = {
          ("numpy.cumsum has no derivative rule here: use an operation of tinygrad_meta, or .numpy() where no derivative is "
           "needed")),
         ("Tensor", "a NumPy option without a rule", "np.sin(x, out=np.ones(3))", TypeError,
-         ("np.sin(tensor, out) has no derivative rule here: use an operation of tinygrad_meta, or .numpy() where no "
+         "np.sin of a tensor makes a new tensor and cannot write it elsewhere: in place of a += x or out=a, say a = a + x"),
+        ("Tensor", "another option of NumPy's", "np.sin(x, where=True)", TypeError,
+         ("np.sin(tensor, where) has no derivative rule here: use an operation of tinygrad_meta, or .numpy() where no "
           "derivative is needed")),
         ("Tensor", "padding with something else than zeros", 'np.pad(x, 1, mode="edge")', TypeError,
          "np.pad(tensor, mode='edge') has no derivative rule here: only padding with zeros has"),
@@ -303,16 +305,18 @@ TABLE = {
          "dict() got multiple values for keyword argument 'axis'"),
         ("argmax argmin", "several axes", "tg.NAME(w, (0, 1))", TypeError,
          "NAME(axis=(0, 1)) of shape (2, 3): 'tuple' object cannot be interpreted as an integer"),
-        ("max logsumexp log_softmax", "no entries", "tg.NAME(tg.tensor([]))", ValueError,
-         "NAME of shape (0,): zero-size array to reduction operation maximum which has no identity"),
+        ("max", "no entries", "tg.max(tg.tensor([]))", ValueError,
+         "max of shape (0,): zero-size array to reduction operation maximum which has no identity"),
         ("min", "no entries", "tg.min(tg.tensor([]))", ValueError,
          "min of shape (0,): zero-size array to reduction operation minimum which has no identity"),
         ("argmax argmin", "no entries", "tg.NAME(tg.tensor([]))", ValueError,
          "NAME of shape (0,): attempt to get NAME of an empty sequence"),
-        ("softmax", "no entries", "tg.softmax(tg.tensor([]))", ValueError,
-         "log_softmax(axis=-1) of shape (0,): zero-size array to reduction operation maximum which has no identity"),
         ("var std", "a ddof that is text", 'tg.NAME(w, 0, "one")', ValueError,
          "ddof must be a finite number, and is 'one'"),
+        ("pad", "a dict", "tg.pad(w, {0: 1})", TypeError,
+         "pad(pad_width={0: 1}) of shape (2, 3): `pad_width` must be of integral type."),
+        ("gradgradcheck", "a place where nothing is recorded", "tg.no_grad()(tg.gradgradcheck)(tg.sin, x)", ValueError,
+         "under no_grad() nothing is connected, and there would be nothing to check"),
         ("matmul", "shapes that do not fit", "tg.matmul(w, w)", ValueError,
          ("product of shapes (2, 3) and (2, 3): a matrix product takes shapes (..., n, k) and (..., k, m), with axes ... "
           "that can be broadcast, and got (2, 3) and (2, 3)")),
@@ -384,8 +388,8 @@ TABLE = {
          ("grad needs a real floating-point tensor, and this one has dtype int64: make it with dtype=float, or leave it out "
           "of what you differentiate by")),
         ("grad", "something that the result does not depend on", "tg.grad(x.sum(), w)", ValueError,
-         ("there is no gradient for input 0 (w) of shape (2, 3): the outputs do not depend on it, or were computed under "
-          "no_grad(). Say allow_unused=True to get None instead")),
+         ("there is no gradient for input 0 (w) of shape (2, 3): the outputs do not depend on it, or only through "
+          "what has no derivative, such as a comparison, detach() or no_grad(). Say allow_unused=True to get None instead")),
         ("grad", "something that requires no gradient", "tg.grad(x.sum(), x.detach())", ValueError,
          ("there is no gradient for input 0 (x) of shape (3,): it does not require a gradient: make it with "
           "requires_grad=True before computing the outputs. Say allow_unused=True to get None instead")),
@@ -445,7 +449,7 @@ TABLE = {
          ("vjp: the function's result does not depend on argument leaf 0 of shape (3,). Leave it out of what you "
           "differentiate by; or, if it was cut off by .numpy(), .data or detach(), use operations instead")),
         ("func.vjp", "a cotangent of another shape", "tg.func.vjp(tg.sin, x)[1](np.ones(2))", ValueError,
-         "grad_outputs has shape (2,) for an output of shape (3,): they must be the same"),
+         "a vector of shape (2,) was given where one of shape (3,) is due"),
         ("func.vjp", "a cotangent of another structure", "tg.func.vjp(tg.sin, x)[1]([np.ones(3)])", ValueError,
          ("two structures of tensors are not built alike: the structure is a leaf in one and a list of length 1 in the "
           "other")),
@@ -453,7 +457,7 @@ TABLE = {
          ("two structures of tensors are not built alike: the structure is a list of length 1 in one and a list of length 2 "
           "in the other")),
         ("func.jvp", "a tangent of another shape", "tg.func.jvp(tg.sin, (x,), (np.ones(2),))", ValueError,
-         "grad_outputs has shape (2,) for an output of shape (3,): they must be the same"),
+         "a vector of shape (2,) was given where one of shape (3,) is due"),
         ("func.jvp", "an argument that is not in a tuple", "tg.func.jvp(tg.sin, 1.0, 1.0)", TypeError,
          "primals must be a tuple with one entry for each argument, and is of type float"),
         ("func.jvp", "an integer", "tg.func.jvp(tg.sin, (1,), (1.0,))", TypeError,
@@ -463,7 +467,7 @@ TABLE = {
          ("two structures of tensors are not built alike: the structure is a leaf in one and a list of length 1 in the "
           "other")),
         ("func.hvp", "another shape", "tg.func.hvp(lambda x: tg.sum(x**3), x, np.ones(2))", ValueError,
-         "grad_outputs has shape (2,) for an output of shape (3,): they must be the same"),
+         "a vector of shape (2,) was given where one of shape (3,) is due"),
         ("func.hvp", "a function of more than one number", "tg.func.hvp(tg.sin, x, np.ones(3))", ValueError,
          ("grad takes a function that returns a single number, and this one returned shape (3,): use vjp or jacobian, or "
           "add up its result")),
@@ -512,8 +516,7 @@ TABLE = {
          ("trace takes a tensor that was computed from something with requires_grad=True, and not under no_grad(); a "
           "gradient remembers its graph if it was computed with create_graph=True")),
         ("explain graph.trace", "more than one number", "tg.NAME(tg.sin(x))", ValueError,
-         ("grad of an output with shape (3,) needs grad_outputs of that shape: without it, only a single number can be "
-          "differentiated, for instance out.sum()")),
+         "trace takes a tensor with one element, such as F.sum(), and this one has shape (3,)"),
         ("graph.expression", "something else than a tensor", 'tg.graph.expression("x + 1")', TypeError,
          "expression takes a tensor, and got a str"),
         ("draw graph.draw", "something else than a tensor", 'tg.NAME(3, "graph.svg")', TypeError,
@@ -997,8 +1000,8 @@ TABLE = {
          "a loss function must return a tensor, one loss per task, and this one's result is of type float"),
         ("meta.adapt", "a loss that does not depend on the parameters",
          "tg.meta.adapt(lambda params, x, y: tg.mean(y, axis=(-2, -1)), params, batch.support, 0.1)", ValueError,
-         ("there is no gradient for input 0 of shape (2, 1, 4): the outputs do not depend on it, or were computed under "
-          "no_grad(). Say allow_unused=True to get None instead")),
+         ("there is no gradient for input 0 of shape (2, 1, 4): the outputs do not depend on it, or only through "
+          "what has no derivative, such as a comparison, detach() or no_grad(). Say allow_unused=True to get None instead")),
         ("meta.adapt", "no parameters", "tg.meta.adapt(loss_fn, [], batch.support, 0.1)", ValueError,
          ("the parameters of a network must be a list with one (weight, bias) for each layer, and are of type list of "
           "length 0")),
@@ -1084,8 +1087,8 @@ TABLE = {
           "differentiated, for instance out.sum()")),
         ("meta.train", "an objective that does not depend on the parameters",
          "list(tg.meta.train(lambda params, batch: tg.tensor(1.0), params, [batch], [0.1]))", ValueError,
-         ("there is no gradient for input 0 of shape (1, 4): the outputs do not depend on it, or were computed under "
-          "no_grad(). Say allow_unused=True to get None instead")),
+         ("there is no gradient for input 0 of shape (1, 4): the outputs do not depend on it, or only through "
+          "what has no derivative, such as a comparison, detach() or no_grad(). Say allow_unused=True to get None instead")),
         ("meta.pooled_loss", "a support in place of a batch", "tg.meta.pooled_loss(loss_fn, params, batch.support)", TypeError,
          ("a batch of tasks must have a support and a query, each a pair of arrays (x, y), and this is of type tuple of "
           "length 2")),

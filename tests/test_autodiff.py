@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_meta as tg
+from tinygrad_meta.tensor import Primitive, call_with_two
 
 
 def variables(*values, **options):
@@ -118,6 +119,29 @@ def test_unused_inputs_give_none_on_request():
     assert tg.grad(tg.sign(x), x, allow_unused=True) == (None,)
 
 
+@pytest.mark.parametrize("rules, differentiable", [((lambda g, out, x, y: g, None), 0), ((None, lambda g, out, x, y: g), 1)])
+def test_an_input_without_a_rule(rules, differentiable):
+    """The others have their derivatives; one that requires a gradient itself is an error, and not silently left out."""
+    add = call_with_two(Primitive(lambda x, y: x + y, rules, elementwise=True))
+    x, y = inputs = variables(2.0, 3.0)
+    assert tg.grad(add(x, y), inputs[differentiable])[0].item() == 1
+    for constant in (add(*[1.0 if i == differentiable else each for i, each in enumerate(inputs)]), add(x, y)):
+        with pytest.raises(ValueError, match=f"has no derivative by its input {1 - differentiable}: detach"):
+            tg.grad(constant, inputs[1 - differentiable])
+
+
+def test_an_operation_of_two_inputs_may_have_attributes(monkeypatch):
+    monkeypatch.setattr(tg.ops, "OPERATIONS", {})
+
+    @tg.ops.operation(lambda g, out, x, y, times=1: times * g, lambda g, out, x, y, times=1: times * g)
+    def add(x, y, times=1):
+        return times * (x + y)
+
+    x, y = variables(2.0, 3.0)
+    out = add(x, y, times=10)
+    assert out.item() == 50 and [g.item() for g in tg.grad(out, [x, y])] == [10, 10]
+
+
 def test_an_error_in_a_rule_names_operation_input_and_shapes(monkeypatch):
     multiply = tg.ops.OPERATIONS["multiply"]
     monkeypatch.setattr(multiply, "rules", (multiply.rules[0], lambda g, out, x, y: g.sum()))
@@ -151,6 +175,15 @@ def test_nothing_is_recorded_without_create_graph():
     (x,) = variables(np.ones(3))
     (g,) = tg.grad((x**3).sum(), x)
     assert g.op is None and g.inputs == ()
+
+
+def test_create_graph_records_also_under_no_grad():
+    (x,) = variables(2.0)
+    y = x**3
+    with tg.no_grad():
+        (g,) = tg.grad(y, x, create_graph=True)
+        assert not (2 * g).requires_grad
+    assert tg.grad(g, x)[0].item() == 12
 
 
 def test_a_million_operations():

@@ -254,6 +254,17 @@ INPUTS = {
 }
 
 
+def test_long_doubles_of_which_some_bytes_mean_nothing():
+    for _ in range(10):
+        compiled = tg.compile(lambda x: x * 3.3 * np.arange(4, dtype=np.longdouble) / 7)
+        assert compiled(np.ones(4, np.longdouble)).dtype == np.longdouble
+
+
+def test_shapes_are_no_values_and_may_be_asked_for():
+    compiled = tg.compile(lambda x: x * np.size(x) + np.ndim(x) + np.shape(x)[0])
+    assert compiled(np.ones((2, 3))).data.tolist() == [[10.0] * 3] * 2
+
+
 @pytest.mark.parametrize("x", INPUTS.values(), ids=INPUTS)
 def test_arrays_of_every_kind(x):
     def f(x):

@@ -72,6 +72,12 @@ def test_an_empty_name_is_none():
     assert "dF/dleaf1 = dF/dv1 * dv1/dleaf1 = 2*leaf1" in tg.explain(x * x, ascii=True)
 
 
+def test_operations_go_by_the_names_that_users_call_them_by():
+    x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    text = tg.explain(tg.astype(tg.concat([tg.where([True, False], x, 0.0), x]), "float32").sum())
+    assert "where(" in text and "concat(x" not in text and "concat(v1, x, axis=0)" in text and "astype(v2, dtype=float32)" in text
+
+
 def test_formulas_end_at_names():
     x = tg.tensor(0.5, requires_grad=True, name="x")
     v = tg.sin(x)

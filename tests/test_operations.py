@@ -222,6 +222,14 @@ def test_einsum_without_an_output_sorts_the_letters_that_stand_once():
     np.testing.assert_array_equal(tg.einsum("...ba, ba", x, np.ones((1, 4))).data, x.sum((-1, -2)))
 
 
+def test_sums_of_no_exponentials():
+    nothing = tg.tensor(np.ones((2, 0)), requires_grad=True)
+    with np.errstate(divide="ignore"):
+        assert tg.logsumexp(nothing, axis=-1).data.tolist() == [-np.inf, -np.inf]
+        for f in (tg.softmax, tg.log_softmax):
+            assert tg.grad(f(nothing).sum(), nothing)[0].shape == f(nothing).shape == (2, 0)
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_many_parts_are_joined_in_groups_and_each_gets_its_gradient(axis):
     parts = [tg.tensor(part, requires_grad=True) for part in np.split(np.arange(1000.0).reshape(2, 500), 500, axis=1)]

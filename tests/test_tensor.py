@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections import OrderedDict, defaultdict
 
 import numpy as np
 import pytest
@@ -234,10 +235,20 @@ def test_an_axis_that_does_not_exist_is_the_error_that_numpy_raises(call):
         call(tg.tensor([1.0]))
 
 
+HALF = tg.tensor(0.5, "float16")
+
+
 @pytest.mark.parametrize("call, expected", [
     (lambda: tg.concat(tg.tensor([[1.0], [2.0]])).data.tolist(), [1, 2]),
     (lambda: tg.stack({"a": tg.tensor(1.0), "b": tg.tensor(2.0)}.values()).data.tolist(), [1, 2]),
     (lambda: len(tg.nn.init_mlp(np.array([1, 4, 1]), rng=0)), 2),
+    (lambda: (+tg.tensor(2.0)).item(), 2),
+    (lambda: [x.dtype for x in (tg.nn.mse_loss(HALF, 0.0), tg.nn.mse_loss(0.0, HALF), tg.outer(2.0, HALF), tg.outer(HALF, 2.0),
+                                tg.einsum(",->", 2.0, HALF), tg.clip(0.5, HALF, 1.0), tg.clip(0.5, None, HALF))],
+     ["float16"] * 7),
+    (lambda: tg.tree.tree_map(lambda x: x + 1, OrderedDict(a=1, b=2)), OrderedDict(a=2, b=3)),
+    (lambda: type(tg.tree.tree_map(lambda x: x, OrderedDict(a=1))), OrderedDict),
+    (lambda: tg.tree.tree_map(lambda x: x, defaultdict(list, a=1))["b"], []),
     (lambda: tg.optim.SGD(np.array(0.1)).step_size, 0.1),
     (lambda: tg.optim.SGD(0.5).step([np.array([1.0])], [np.array([2.0])])[0].data.tolist(), [0]),
     (lambda: tg.var(tg.tensor([1.0, 3.0]), ddof=0.5).item(), 2 / 1.5),

@@ -18,7 +18,7 @@ With ``create_graph=True`` the rules are recorded like any other computation, an
 """
 
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from operator import attrgetter
 
 import numpy as np
@@ -63,7 +63,7 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
         Where the walk starts: one gradient per output, of its shape.  May be left out for outputs with one element, where
         it is 1.
     create_graph : bool
-        Record the walk, so that the gradients can be differentiated themselves.
+        Record the walk, so that the gradients can be differentiated themselves; also under :func:`no_grad`.
     allow_unused : bool
         Return ``None`` for an input that the outputs do not depend on, instead of raising an error.
 
@@ -95,7 +95,8 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
     wanted = set(inputs)
 
     newest = max([out.order for out in outputs], default=None)
-    with scope("backward", of=newest) if create_graph else no_grad():  # a scope is only a name, for pictures
+    name_for_pictures = scope("backward", of=newest) if create_graph else nullcontext()
+    with set_recording(create_graph), name_for_pictures:
         gradients = first_gradients(outputs, grad_outputs)  # tensor -> what has arrived at it so far
         for out in reversed(path):
             g = gradients[out] if out in wanted else gradients.pop(out)  # complete now; freed unless wanted
@@ -147,6 +148,8 @@ def apply_rule(out, i, x, g):
     except AnomalyError:
         raise  # which has its own story to tell
     except Exception as error:
+        if op.rules[i] is None:
+            raise ValueError(f"{op.name} has no derivative by its input {i}: detach() what is given there") from None
         raise RuntimeError(f"the derivative rule of {op.name} for its input {i} failed (inputs of shape "
                            f"{', '.join([str(y.shape) for y in out.inputs])}, result {out.shape}): {error}") from error
     if shape != x._data.shape:
@@ -185,7 +188,8 @@ def first_gradients(outputs, grad_outputs):
 
 def why_not_connected(i, x):
     name = f" ({x.name})" if x.name else ""
-    reason = ("the outputs do not depend on it, or were computed under no_grad()" if x.requires_grad else
+    reason = ("the outputs do not depend on it, or only through what has no derivative, such as a comparison, detach() or "
+              "no_grad()" if x.requires_grad else
               "it does not require a gradient: make it with requires_grad=True before computing the outputs")
     return f"there is no gradient for input {i}{name} of shape {x.shape}: {reason}. Say allow_unused=True to get None instead"
 

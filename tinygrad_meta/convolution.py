@@ -9,8 +9,7 @@ from math import prod
 
 import numpy as np
 
-from .ops import enter, fit, operation
-from .tensor import Primitive, call_with_any
+from .ops import fit, operation
 from .validate import whole
 
 
@@ -75,19 +74,14 @@ def in_rows(view):
     return (*view.shape[:-3], prod(view.shape[-3:]))
 
 
-def operation_with_attributes(*rules):
-    """Like ``operation``, for one of several inputs that also has attributes."""
-    return lambda forward: call_with_any(enter(Primitive(forward, rules)))
-
-
 # A convolution is a product: of all windows of 3 by 3 pixels, one per row, and a matrix of weights.  So there are three of them
 # again, each other's derivatives, with the letters as above.  The windows reach over the border by one pixel, which is 0 there.
 # All of them together take up to nine times the memory of the images.  Therefore they are made of a few images at a time, and
 # never leave the processor's cache.  (``out`` is where graph/compile.py wants the result.)
 
 
-@operation_with_attributes(lambda g, out, x, y, stride=1: fit(convolve_nt(g, y, shape=x.shape[-3:], stride=stride), x),
-                           lambda g, out, x, y, stride=1: fit(convolve_tn(x, g, stride=stride), y))
+@operation(lambda g, out, x, y, stride=1: fit(convolve_nt(g, y, shape=x.shape[-3:], stride=stride), x),
+           lambda g, out, x, y, stride=1: fit(convolve_tn(x, g, stride=stride), y))
 def convolve(x, y, stride=1, out=None):
     """windows(x) @ y, of images (..., points, height, width, channels) and weights (..., 9 * channels, outputs)."""
     if out is None:
@@ -98,8 +92,8 @@ def convolve(x, y, stride=1, out=None):
     return out
 
 
-@operation_with_attributes(lambda g, out, x, y, shape, stride=1: fit(convolve(g, y, stride=stride), x),
-                           lambda g, out, x, y, shape, stride=1: fit(convolve_tn(g, x, stride=stride), y))
+@operation(lambda g, out, x, y, shape, stride=1: fit(convolve(g, y, stride=stride), x),
+           lambda g, out, x, y, shape, stride=1: fit(convolve_tn(g, x, stride=stride), y))
 def convolve_nt(x, y, shape, stride=1, out=None):
     """Images of the given shape (height, width, channels): the windows x @ y.mT, added up."""
     if out is None:
@@ -109,8 +103,8 @@ def convolve_nt(x, y, shape, stride=1, out=None):
     return out
 
 
-@operation_with_attributes(lambda g, out, x, y, stride=1: fit(convolve_nt(y, g, shape=x.shape[-3:], stride=stride), x),
-                           lambda g, out, x, y, stride=1: fit(convolve(x, g, stride=stride), y))
+@operation(lambda g, out, x, y, stride=1: fit(convolve_nt(y, g, shape=x.shape[-3:], stride=stride), x),
+           lambda g, out, x, y, stride=1: fit(convolve(x, g, stride=stride), y))
 def convolve_tn(x, y, stride=1, out=None):
     """windows(x).mT @ y, of the windows of all points."""
     if out is None:

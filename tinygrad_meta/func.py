@@ -314,6 +314,9 @@ def pull_back_of(f, args, argnums, caller):
     def pull_back(cotangents):
         check_alike(out, cotangents)
         cotangents = [as_tensor(g, beside=o) for g, o in zip(leaves(cotangents), outputs, strict=True)]
+        for g, o in zip(cotangents, outputs, strict=True):
+            if g.shape != o.shape:
+                raise ValueError(f"a vector of shape {g.shape} was given where one of shape {o.shape} is due")
         create_graph = nested or any([g.requires_grad for g in cotangents])
         with one_at_a_time:
             require_grad(leaves_of_ours, True)

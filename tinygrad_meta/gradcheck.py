@@ -39,7 +39,7 @@ from the second order on.  That is what :func:`gradgradcheck` is for.
 import numpy as np
 
 from . import autodiff
-from .tensor import Tensor, as_tensor
+from .tensor import Tensor, as_tensor, recording
 from .validate import function, generator, number
 
 
@@ -103,6 +103,8 @@ def gradgradcheck(f, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-3, 
     True
     """
     rng, xs = seeded(rng), arguments(inputs)
+    if not recording.get():
+        raise ValueError("under no_grad() nothing is connected, and there would be nothing to check")
     if grad_outputs is None:
         grad_outputs = [rng.standard_normal(out.shape).astype(out.dtype) for out in evaluate(f, xs)]
     gs = [Tensor(as_tensor(g).data, requires_grad=True, name=f"grad_outputs[{j}]") for j, g in enumerate(as_list(grad_outputs))]

@@ -279,7 +279,7 @@ def mse_loss(prediction, target):
     >>> mse_loss(tensor([[1.0], [3.0]]), [[0.0], [0.0]])
     Tensor(5.0, dtype=float64)
     """
-    prediction, target = as_tensor(prediction), as_tensor(target)
+    prediction, target = as_tensor(prediction, beside=target), as_tensor(target, beside=prediction)
     if prediction.shape != target.shape:
         raise ValueError(f"mse_loss compares arrays of one shape, and got predictions {prediction.shape} and targets "
                          f"{target.shape}: broadcasting them would compare every point with every other")

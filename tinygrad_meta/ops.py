@@ -11,7 +11,8 @@ Notation, the same in every row:
 
 For ``out = x * y`` the local derivative by ``x`` is ``y``, so the rule is ``g * y``.  That product is itself an operation of
 this table.  A gradient is therefore an expression like any other, with rules of its own, and can be differentiated again;
-nothing else in this project makes second derivatives work.  It is also why a rule must never reach for NumPy.
+nothing else in this project makes second derivatives work.  It is also why a rule must never reach for NumPy, except for
+constants.
 
 Elementwise operations stretch their inputs to a common shape (broadcasting), and their rules pay no attention to it:
 ``autodiff.py`` undoes the stretching, in one place.  (Matrix products stretch all but the last two axes; they undo it
@@ -23,7 +24,7 @@ has gradient 0 at 0.  Where the derivative is 0 wherever it exists (``sign``, ``
 the result counts as a constant.
 """
 
-import builtins
+import builtins  # for Python's own sum, max, min, abs and all: below, most of these names are operations
 from functools import lru_cache, partial, wraps
 from string import ascii_letters
 
@@ -37,8 +38,13 @@ OPERATIONS = {}  # name -> primitive: the whole table
 
 def operation(*rules, elementwise=False):
     """Enter the function below this line into the table, with one rule per input."""
-    call_with = {1: call_with_one, 2: call_with_two}.get(len(rules), call_with_any)
-    return lambda forward: call_with(enter(Primitive(forward, rules, elementwise)))
+
+    def entered(forward):
+        attributes = forward.__code__.co_argcount - len(rules)
+        call_with = call_with_one if len(rules) == 1 else call_with_two if (len(rules), attributes) == (2, 0) else call_with_any
+        return call_with(enter(Primitive(forward, rules, elementwise)))
+
+    return entered
 
 
 def enter(primitive):
@@ -95,6 +101,7 @@ def negative(x):
     return np.negative(x)
 
 
+# d(x**y) / dx = y * x**(y - 1), and d(x**y) / dy = x**y * log(x).  The rest is for x = 0.
 @elementwise(lambda g, out, x, y: g * y * away_from_zero(x, y, g) ** (y - 1),
              lambda g, out, x, y: g * out * log(where(equal(x, 0), 1, x)))
 def power(x, y):
@@ -287,7 +294,7 @@ def clip(x, min=None, max=None):
     >>> tg.clip([-2.0, 0.5, 2.0], -1, 1)
     Tensor([-1.   0.5  1. ], dtype=float64)
     """
-    x = as_tensor(x)
+    x = as_tensor(x, beside=max if min is None else min)
     if min is not None:
         x = where(x < min, min, x)
     if max is not None:
@@ -470,12 +477,16 @@ NAMES_A_PLACE_ONCE = (int, np.integer, slice, type(None), type(...))  # of an in
 @operation(lambda g, out, x, pad_width: getitem(g, inside(pad_width, x.shape)))
 def pad(x, pad_width):
     """Surround with zeros: ``pad_width`` before and after each axis, one number, one pair, or a pair per axis."""
-    return np.pad(x, pad_width)
+    return np.pad(x, before_and_after(pad_width, x.ndim))
+
+
+def before_and_after(pad_width, ndim):
+    return np.broadcast_to(pad_width, (ndim, 2))
 
 
 def inside(pad_width, shape):
     """The index of what ``pad`` has surrounded."""
-    before = np.broadcast_to(pad_width, (len(shape), 2))[:, 0].tolist()
+    before = before_and_after(pad_width, len(shape))[:, 0].tolist()
     return tuple([slice(start, start + n) for start, n in zip(before, shape, strict=True)])
 
 
@@ -497,7 +508,7 @@ def concat(arrays, axis=0):
     if axis is None:
         arrays, axis = [reshape(x, -1) for x in arrays], 0
     if len(arrays) > MANY:  # for each part, the rule adds up the lengths of those before it
-        arrays = [as_tensor(x, beside=arrays[0]) for x in arrays]
+        arrays = with_type(arrays)
         return concat([join(*arrays[i : i + MANY], axis=axis) for i in range(0, len(arrays), MANY)], axis)
     return join(*arrays, axis=axis)
 
@@ -516,9 +527,13 @@ def check_several(arrays):
 
 def stack(arrays, axis=0):
     """Join along a new axis."""
-    arrays = check_several(arrays)
-    typed = next((x for x in arrays if hasattr(x, "dtype")), None)
-    return concat([expand_dims(as_tensor(x, beside=typed), axis) for x in arrays], axis)
+    return concat([expand_dims(x, axis) for x in with_type(check_several(arrays))], axis)
+
+
+def with_type(values):
+    """Tensors; Python's numbers take the type of the first value that has one."""
+    typed = next((x for x in values if hasattr(x, "dtype")), None)
+    return [as_tensor(x, beside=typed) for x in values]
 
 
 # ------------------------------------------------------------------------------------------------------- reductions
@@ -571,7 +586,8 @@ def argmin(x, axis=None, keepdims=False):
 def norm(x, axis=None, keepdims=False):
     """The Euclidean length over ``axis``: the root of the sum of the squares.
 
-    Its gradient is the unit vector ``x / norm(x)``, and 0 where the length is 0.
+    Its gradient is the unit vector ``x / norm(x)``, and 0 where the length is 0.  That is a convention, and second derivatives
+    follow it: where a squared length can be 0, add up the squares, ``sum(x * x)``.
     """
     return np.sqrt(add_up(np.square(real(x)), axis, keepdims))
 
@@ -595,7 +611,7 @@ def log_softmax(x, axis=-1):
 
 
 def finite_max(x, axis):
-    highest = np.maximum.reduce(x, axis, keepdims=True)
+    highest = np.maximum.reduce(x, axis, keepdims=True, initial=-np.inf)  # of no numbers
     return np.where(np.isfinite(highest), highest, highest.dtype.type(0))
 
 
@@ -701,7 +717,7 @@ def matmul(x, y):
 
 def outer(x, y):
     """All products of an entry of ``x`` with an entry of ``y``, as a matrix."""
-    return reshape(x, (-1, 1)) * reshape(y, (1, -1))
+    return reshape(as_tensor(x, beside=y), (-1, 1)) * reshape(as_tensor(y, beside=x), (1, -1))
 
 
 def rule_of_contract(i, g, out, *arrays, subscripts):
@@ -729,7 +745,7 @@ def einsum(subscripts, *operands):
     """
     if not isinstance(subscripts, str):
         raise TypeError(f"einsum takes subscripts such as 'ij,jk->ik' first, and got a {type(subscripts).__name__}")
-    operands = [as_tensor(x) for x in operands]
+    operands = with_type(operands)
     terms, output = read_subscripts(subscripts, operands)
     long = {a for x, term in zip(operands, terms, strict=True) for a, n in zip(term, x.shape, strict=False) if n != 1}
     for i, x in enumerate(operands):
@@ -814,7 +830,7 @@ for symbol, function in {"add": add, "sub": subtract, "mul": multiply, "truediv"
     setattr(Tensor, f"__r{symbol}__", lambda x, y, function=function: function(y, x))
 
 for symbol, function in {"lt": less, "le": less_equal, "gt": greater, "ge": greater_equal, "eq": equal, "ne": not_equal,
-                         "neg": negative, "abs": abs}.items():
+                         "neg": negative, "pos": identity, "abs": abs}.items():
     setattr(Tensor, f"__{symbol}__", function)
 
 for function in (sum, mean, var, std, max, min, argmax, argmin, norm, exp, log, sqrt, square, sin, cos, tanh, sigmoid, relu,
@@ -833,9 +849,9 @@ Tensor.mT = property(lambda x: swapaxes(x, -1, -2))
 # ---------------------------------------------------------------------------------------------- NumPy's own functions
 
 
-def on_values(function):
+def on_arrays(function, array=lambda x: x.data):
     """For questions about tensors whose answer has no derivative."""
-    return lambda *args, **options: function(*[x.data if isinstance(x, Tensor) else x for x in args], **options)
+    return lambda *args, **options: function(*[array(x) if isinstance(x, Tensor) else x for x in args], **options)
 
 
 def np_clip(a, a_min=None, a_max=None, *, min=None, max=None):
@@ -862,5 +878,7 @@ for function in (add, subtract, multiply, divide, negative, power, square, sqrt,
 
 NUMPY_FUNCTIONS |= {np.absolute: abs, np.concatenate: concat, np.transpose: permute_dims, np.clip: np_clip, np.pad: np_pad,
                     np.linalg.norm: np_norm, np.amax: max, np.amin: min}
-for function in (np.shape, np.ndim, np.size, np.isfinite, np.isnan, np.isinf, np.isclose, np.allclose, np.array_equal):
-    NUMPY_FUNCTIONS[function] = on_values(function)
+for function in (np.isfinite, np.isnan, np.isinf, np.isclose, np.allclose, np.array_equal):
+    NUMPY_FUNCTIONS[function] = on_arrays(function)
+for function in (np.shape, np.ndim, np.size):  # which do not look at values, and so are answered while recording, too
+    NUMPY_FUNCTIONS[function] = on_arrays(function, lambda x: x._data)

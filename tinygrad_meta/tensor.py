@@ -175,6 +175,9 @@ class Tensor:
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         """NumPy calls this for ``np.sin(tensor)`` and ``array + tensor``."""
+        if "out" in options:
+            raise TypeError(f"np.{ufunc.__name__} of a tensor makes a new tensor and cannot write it elsewhere: in place of "
+                            "a += x or out=a, say a = a + x")
         if method != "__call__" or options or ufunc not in NUMPY_FUNCTIONS:
             call = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
             raise TypeError(
@@ -191,6 +194,8 @@ class Tensor:
                 "tinygrad_meta, or .numpy() where no derivative is needed"
             )
         return NUMPY_FUNCTIONS[function](*args, **options)
+
+    # Operators and methods, such as * and sum, are operations: ops.py adds them.  backward is added by autodiff.py.
 
 
 def tensor(data, dtype=None, requires_grad=False, name=None):
@@ -219,8 +224,9 @@ class Primitive:
         Computes the value with NumPy.  Arguments after the arrays are *attributes*, such as ``axis``.
     rules : sequence of functions, one per input
         ``rule(g, out, *inputs, **attrs)`` takes the gradient ``g`` of some scalar with respect to the result ``out`` and
-        returns its gradient with respect to that input: one vector-Jacobian product.  Rules are written in operations,
-        not in NumPy, which is why a gradient can be differentiated again.  ``None`` stands for "no derivative".
+        returns its gradient with respect to that input: ``g`` times the local derivative, added up over all entries of
+        ``out``, which is called a vector-Jacobian product.  Rules are written in operations, not in NumPy, which is why a
+        gradient can be differentiated again.  ``None`` stands for an input without a derivative, such as a condition.
     elementwise : bool
         Whether the inputs are broadcast against each other.  The rules then need not care: ``autodiff.py`` undoes it.
     """
@@ -228,7 +234,7 @@ class Primitive:
     def __init__(self, forward, rules, elementwise=False):
         self.name = forward.__name__
         self.forward, self.rules, self.elementwise = forward, rules, elementwise
-        self.differentiable = rules[-1] is not None  # the first may have none, as select's condition
+        self.differentiable = rules[0] is not None or any(rule is not None for rule in rules)
 
     def __repr__(self):
         return f"<operation {self.name}>"
@@ -293,7 +299,7 @@ def call_with_any(op):
         out = result(value, any([x.requires_grad for x in inputs]) and op.differentiable, op, inputs, attrs)
         for x in inputs:
             if type(x) is not Tensor:
-                return type(x).made_by(op, inputs, attrs, out)  # a subclass that remembers more: graph/record.py
+                return type(x).made_by(op, inputs, attrs, out)  # Recorded, a subclass that remembers more: graph/record.py
         return out
 
     return call
@@ -329,7 +335,7 @@ def call_with_two(op):
     def call(x, y):
         if type(x) is not Tensor or type(y) is not Tensor:
             x, y = as_tensor(x, beside=y), as_tensor(y, beside=x)
-            if not type(x) is type(y) is Tensor:
+            if type(x) is not Tensor or type(y) is not Tensor:
                 return call_general(x, y)
         requires_grad = (x.requires_grad or y.requires_grad) and differentiable
         try:

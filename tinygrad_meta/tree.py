@@ -10,6 +10,7 @@ and two more turn a list of tensors into one vector and back.
 {'weights': [0.0, 1.0], 'bias': 2.0}
 """
 
+from copy import copy
 from itertools import accumulate
 
 from .ops import concat, reshape
@@ -31,7 +32,9 @@ def rebuild(structure, new_leaves):
 
 def _rebuild(structure, new_leaves):
     if isinstance(structure, dict):
-        return {key: _rebuild(part, new_leaves) for key, part in structure.items()}
+        new = copy(structure)
+        new.update([(key, _rebuild(part, new_leaves)) for key, part in structure.items()])
+        return new
     if isinstance(structure, (list, tuple)):
         parts = [_rebuild(part, new_leaves) for part in structure]
         return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)

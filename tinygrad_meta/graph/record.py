@@ -49,8 +49,8 @@ class Recorded(Tensor):
 
     def _refuse(self, *args, **options):
         raise TypeError(
-            "a value was read while a function was being recorded (.item(), .numpy(), .data, float, if, ...); the recording "
-            "would hold for this one value only. Decide with tg.where, or move the reading out of the compiled function"
+            "a value was read while a function was being recorded (.item(), .numpy(), .data, float, if, an index, ...); the "
+            "recording would hold for this one value only. Decide with tg.where, or move the reading out of the compiled function"
         )
 
     data = property(_refuse)

@@ -142,7 +142,8 @@ def frozen(value):
     if isinstance(value, slice):
         return ("slice", value.start, value.stop, value.step)
     if isinstance(value, np.ndarray):
-        return (value.dtype.str, value.shape, value.tobytes())
+        bits = repr(value.tolist()) if value.dtype.char in "gG" else value.tobytes()  # some bytes of a longdouble mean nothing
+        return (value.dtype.str, value.shape, bits)
     return (type(value).__name__, value)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from ..autodiff import apply_rule, first_gradients
 from ..tensor import Tensor
 from ..validate import kind
-from .expression import graph_of, history, named, simplest
+from .expression import PUBLIC, graph_of, history, named, simplest
 from .record import Recorded
 
 FORMS = {"add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}", "power": "{} ** {}",
@@ -87,6 +87,8 @@ def trace(F, ascii=False):
     if not F.requires_grad:
         raise ValueError("trace takes a tensor that was computed from something with requires_grad=True, and not under "
                          "no_grad(); a gradient remembers its graph if it was computed with create_graph=True")
+    if F.size != 1:
+        raise ValueError(f"trace takes a tensor with one element, such as F.sum(), and this one has shape {F.shape}")
     tensors = history([F])
     names = named(tensors)
     forward = [f"{names[t.order]} = {formula(t, names)}{value(t)}" for t in tensors if t.order in names]
@@ -101,7 +103,7 @@ def formula(t, names):
     if t.op.name in FORMS:
         return FORMS[t.op.name].format(*inputs) + " = "
     attributes = [f"{key}={setting}" for key, setting in t.attrs.items()]
-    return f"{t.op.name}({', '.join(inputs + attributes)}) = "
+    return f"{PUBLIC.get(t.op.name, t.op.name)}({', '.join(inputs + attributes)}) = "
 
 
 def value(t):
