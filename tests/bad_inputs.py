@@ -521,7 +521,7 @@ TABLE = {
          "expression takes a tensor, and got a str"),
         ("draw graph.draw", "something else than a tensor", 'tg.NAME(3, "graph.svg")', TypeError,
          "what is drawn is a tensor, and this is of type int"),
-        ("draw graph.draw", "a tensor without a graph", 'tg.NAME(x, "graph.svg")', ValueError,
+        ("draw graph.draw", "a tensor without a graph", 'tg.NAME(x.detach(), "graph.svg")', ValueError,
          ("this tensor does not remember an operation that made it: make the inputs with requires_grad=True, and compute it "
           "outside no_grad()")),
         ("draw graph.draw", "another kind of file", 'tg.NAME(x.sum(), "graph.pdf")', ValueError,
@@ -543,7 +543,7 @@ TABLE = {
           "and say fold=True")),
         ("graph.animate", "something else than a tensor", 'tg.graph.animate(3, "graph.html")', TypeError,
          "what is drawn is a tensor, and this is of type int"),
-        ("graph.animate", "a tensor without a graph", 'tg.graph.animate(x, "graph.html")', ValueError,
+        ("graph.animate", "a tensor without a graph", 'tg.graph.animate(x.detach(), "graph.html")', ValueError,
          ("this tensor does not remember an operation that made it: make the inputs with requires_grad=True, and compute it "
           "outside no_grad()")),
         ("graph.animate", "another kind of file", 'tg.graph.animate(x.sum(), "graph.svg")', ValueError,
@@ -1072,6 +1072,8 @@ TABLE = {
           "length 2")),
         ("meta.train", "no parameters", "list(tg.meta.train(objective, [], [batch], [0.1]))", ValueError,
          "there are no parameters: the structure that should hold them is empty"),
+        ("meta.train", "the name of an optimizer", 'list(tg.meta.train(objective, params, [batch], [0.1], optimizer="adam"))',
+         TypeError, "optimizer must be one of tg.optim, such as Adam(), and is of type str"),
         ("meta.train", "parameters of two types",
          'list(tg.meta.train(objective, [params, tg.tensor([1.0], "float32")], [batch], [0.1]))', TypeError,
          "parameters that are trained together must be of one dtype, and these are float32 and float64"),

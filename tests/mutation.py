@@ -65,7 +65,7 @@ TWINS = "if len(set(map(id, given))) < len(given)"
 ELSEWHERE = "x is own or not any([np.may_share_memory(x, buffer) for buffer in self.inputs])"
 RATES = "rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)"
 EQUIVALENT = {
-    ("the module", "scopes = deque(maxlen=50)"): "how many names for pictures are remembered",
+    ("the module", "scopes, passes = (deque(maxlen=1000), deque(maxlen=50))"): "how many names for pictures are remembered",
     ("between", "oldest = min([x.order for x in inputs], default=0)"): "without inputs there is nothing to search",
     ("grad", "newest = max([out.order for out in outputs], default=None)"): "where pictures put a frame",
     **{("first_gradients", ONES, ONES.replace(", out.dtype", other)): "1 is 1 in any type, and is cast below"

@@ -34,6 +34,15 @@ def test_every_workload_is_measured_printed_and_saved(tmp_path, capsys):
             assert figures["ratio_of_medians"] == figures["median_ms"] / contenders["compiled"]["median_ms"]
 
 
+def test_ctrl_c_keeps_the_rows_before_it(tmp_path, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "WORKLOADS", {"1 task": lambda: bench.MetaGradient(tasks=1), "next": interrupted})
+    assert run("bench", "--quick", "--json", tmp_path / "bench.json") == 130
+    assert list(json.loads((tmp_path / "bench.json").read_text())["workloads"]) == ["1 task"]
+
+
 def test_what_is_not_installed_is_left_out_with_a_line_that_says_so(monkeypatch, capsys):
     monkeypatch.setitem(bench.CONTENDERS, "jax", ("a_package_that_nobody_has", ""))
     monkeypatch.setattr(bench, "WORKLOADS", {"1 task": lambda: bench.MetaGradient(tasks=1)})

@@ -28,7 +28,7 @@ from tinygrad_meta.meta import checkpoint, plots
 from tinygrad_meta.meta.checkpoint import CheckpointError, Checkpoints
 from tinygrad_meta.meta.experiment import Experiment
 
-RUN = ["--iterations", "200", "--tasks", "2", "--shots", "3", "--test-tasks", "4", "--hidden", "4", "--checkpoint-every", "3"]
+RUN = ["--iterations", "200", "--tasks", "2", "--shots", "3", "--test-tasks", "30", "--hidden", "4", "--checkpoint-every", "3"]
 
 
 # ------------------------------------------------------------------------------------------- runs in another process
@@ -560,7 +560,7 @@ def test_a_training_with_a_constant_step_size_can_be_made_longer(tmp_path):
 
 def test_what_does_not_change_the_training_may_change(tmp_path):
     trained(tmp_path, 20).save()
-    assert resumed(tmp_path, ["--test-tasks", "9", "--checkpoint-every", "7"]).iterations == 20
+    assert resumed(tmp_path, ["--test-tasks", "40", "--checkpoint-every", "7"]).iterations == 20
 
 
 def test_two_checkpoints_are_kept_and_a_damaged_one_never_takes_the_place_of_a_whole_one(tmp_path):

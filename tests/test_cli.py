@@ -20,7 +20,7 @@ from tinygrad_meta.meta import challenge, checkpoint, families
 from tinygrad_meta.meta.experiment import Experiment
 from tinygrad_meta.tasks import drawn_alphabet
 
-TINY = ["--iterations", "20", "--tasks", "3", "--test-tasks", "5", "--hidden", "6", "--output"]
+TINY = ["--iterations", "20", "--tasks", "3", "--test-tasks", "30", "--hidden", "6", "--output"]
 METHODS = ["MAML", "first-order", "pre-trained", "random", "oracle"]
 
 
@@ -59,7 +59,7 @@ def test_results_hold_configuration_numbers_and_versions(finished):
     found = results(finished)
     assert found["iterations"] == 20 and found["seconds"] > 0
     assert found["configuration"] == {
-        "paper": False, "shots": 10, "tasks": 3, "test_tasks": 5, "iterations": 20, "inner_steps": 1, "inner_step_size": 0.01,
+        "paper": False, "shots": 10, "tasks": 3, "test_tasks": 30, "iterations": 20, "inner_steps": 1, "inner_step_size": 0.01,
         "meta_step_size": 0.02, "schedule": "cosine", "clip": None, "first_order": False, "hidden": [6], "activation": "relu",
         "initializer": "glorot", "dtype": "float32", "seed": 3, "eager": False, "executor": None,
     }  # fmt: skip
@@ -258,6 +258,16 @@ def test_a_wrong_expression_gets_one_sentence(expression, sentence, capsys):
     assert sentence in printed.err and printed.err.count("\n") == 1 and not printed.out
 
 
+def test_a_variable_cannot_have_the_name_of_the_result(capsys):
+    assert run("graph", "--expression", "F + 1", "F=2") == 2
+    assert capsys.readouterr().err == "python -m tinygrad_meta graph: F is the result here: call the variable something else\n"
+
+
+def test_an_expression_may_be_a_variable(tmp_path, capsys):
+    assert run("graph", "--expression", "x", "x=0", "--order", 2, "--draw", tmp_path / "x.png") == 0
+    assert (tmp_path / "x.png").exists() and "a constant: all its derivatives are 0" in capsys.readouterr().out
+
+
 def test_a_variable_cannot_have_the_name_of_a_function(capsys):
     assert run("graph", "--expression", "sin(sin)", "sin=2") == 2
     assert "sin is a function here: call the variable something else\n" in capsys.readouterr().err
@@ -350,7 +360,7 @@ def test_families(tasks, pictures, tmp_path, little_omniglot, capsys):
     folder = tmp_path / "out"
     assert run("families", "--tasks", tasks, *FAMILIES, "--data", little_omniglot, "--output", folder) == 0
     n = len(results(folder)["methods"])
-    checkpoints = [f"checkpoint-{n - 1}.npz", f"checkpoint-{n}.npz"]
+    checkpoints = [f"families-checkpoint-{n - 1}.npz", f"families-checkpoint-{n}.npz"]
     expected = ["families.png", "results.json", *checkpoints, *pictures]
     assert sorted(path.name for path in folder.iterdir()) == sorted(expected)
     scores, printed = results(folder)["methods"], capsys.readouterr().out
@@ -440,6 +450,39 @@ def test_families_on_a_disk_that_is_full(few_methods, tmp_path, monkeypatch, cap
     assert "checkpoint-1.npz: No space left on device. There is no checkpoint of this run yet" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["families", "omniglot-challenge"])
+def test_a_default_folder_that_cannot_be_written_to_is_one_sentence(command, tmp_path, monkeypatch, capsys):
+    (tmp_path / "results").write_text("a file")
+    monkeypatch.chdir(tmp_path)
+    assert run(command) == 2
+    assert capsys.readouterr().err.startswith(f"python -m tinygrad_meta {command}: cannot write to 'results/")
+
+
+def test_commands_leave_each_others_checkpoints_alone(few_methods, tmp_path):
+    assert run("maml", *TINY, tmp_path) == 0
+    assert run("families", *FAMILIES, "--output", tmp_path) == 0
+    assert (tmp_path / "checkpoint-20.npz").exists() and list(tmp_path.glob("families-checkpoint-*.npz"))
+
+
+def test_ctrl_c_ends_the_training_for_the_challenge_and_takes_the_test(tmp_path, little_omniglot, capsys, monkeypatch):
+    def interrupted(images, labels, seconds, iterations, seed, train=challenge.train_embedding):
+        for step, trained in enumerate(train(images, labels, seconds, iterations, seed)):
+            if step == after:
+                raise KeyboardInterrupt
+            yield trained
+
+    monkeypatch.setattr(challenge, "WAYS", 10)
+    monkeypatch.setattr(challenge, "train_embedding", interrupted)
+    command = ["omniglot-challenge", "--iterations", 5, "--data", little_omniglot, "--output", tmp_path]
+    after = 0
+    assert run(*command) == 130 and not (tmp_path / "results.json").exists()
+    after = 2
+    assert run(*command) == 0
+    found = results(tmp_path)
+    assert found["stopped"] and found["steps"] == 2 and "seconds" not in found["configuration"]
+    assert "Stopped after 2 steps; this is the report on those." in capsys.readouterr().out
+
+
 def test_omniglot_challenge(tmp_path, little_omniglot, capsys, monkeypatch):
     monkeypatch.setattr(challenge, "WAYS", 10)
     folder = tmp_path / "out"
@@ -494,7 +537,7 @@ def test_what_cannot_be_printed_is_one_sentence():
 
 
 def test_results_are_saved_also_if_nobody_reads_the_table(tmp_path):
-    process = run_as_typed("maml", "--iterations", "5", "--test-tasks", "20", "--output", str(tmp_path))
+    process = run_as_typed("maml", "--iterations", "5", "--test-tasks", "30", "--output", str(tmp_path))
     process.stdout.close()
     assert process.wait() == 1
     assert {"results.json", "errors.png", "predictions.png"} <= {path.name for path in tmp_path.iterdir()}

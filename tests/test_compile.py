@@ -1065,7 +1065,7 @@ def test_captured_constants_are_named_in_the_print():
     compiled = tg.compile(lambda x: x * slope * ones + offset)
     compiled(np.ones(2))
     text = str(compiled.program)
-    for name, value in {"slope": "3.", "ones": "[1. 1.]", "offset": "[0.5  0.25]"}.items():
+    for name, value in {"slope": "3.", "ones": "[1. 1.]", "offset": "[0.5 0.25]"}.items():
         assert any(line.split()[0] == name and line.endswith(f"constant {value}") for line in text.splitlines()[1:])
 
 

@@ -216,6 +216,20 @@ def test_scopes_are_framed_and_folded():
     assert len(visible_boxes(root)) == 3 + 4 + 2
 
 
+def test_scopes_are_not_forgotten_for_backward_passes():
+    F = maml()
+    for _ in range(60):
+        (x,) = inputs(x=2.0)
+        tg.grad(x * x, x, create_graph=True)
+    assert [box.title for box in layout(F).members if box.title] == ["inner step 1", "inner step 2", "query loss"]
+
+
+def test_a_leaf_is_one_box(tmp_path):
+    (x,) = inputs(x=2.0)
+    assert [box.title for box in visible_boxes(layout(x))] == [""]
+    tg.graph.draw(x, tmp_path / "x.svg")
+
+
 def test_scopes_nest_and_end_after_errors():
     (x,) = inputs(x=2.0)
     with tg.graph.scope("outer"):

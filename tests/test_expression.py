@@ -67,6 +67,12 @@ def test_shared_parts_are_named_once():
     assert tg.graph.expression((z + 1) / tg.cos(z)) == "t1 = log(x*(x + 3) + 1)\n(t1 + 1)/cos(t1)"
 
 
+def test_tensors_of_one_name_are_told_apart():
+    x, y, z = (tg.tensor(value, requires_grad=True, name=name) for value, name in {2.0: "x", 3.0: "x", 4.0: "x_2"}.items())
+    assert tg.graph.expression(x - y * z) == "x - x_3*x_2"
+    assert "v1 = x * x_3 = 6" in tg.explain(x * y + z, ascii=True)
+
+
 def test_an_empty_name_is_none():
     x = tg.tensor(0.5, requires_grad=True, name="")
     assert "dF/dleaf1 = dF/dv1 * dv1/dleaf1 = 2*leaf1" in tg.explain(x * x, ascii=True)

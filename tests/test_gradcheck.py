@@ -151,10 +151,11 @@ def test_the_message_of_fast_mode_tells_how_to_find_the_entry():
     (lambda x: tg.log(x - 1), 0.5, "infinite or undefined"),
     (tg.sqrt, 0.0, "infinite or undefined"),
     (planted(cube, lambda g, out, x: g * np.nan), 1.0, "infinite or undefined"),
+    (lambda x, rng=np.random.default_rng(0): x * rng.random(), 1.0, "the function is not the same twice"),
     (tg.square, 1e8, "values too large for finite differences with a step of 1e-06: try a larger eps"),
     (planted(cube, lambda g, out, x: g * g * 3 * x * x), 1.0, "not linear in g"),
     (planted(lambda x: np.abs(x), lambda g, out, x: g * 5), 0.0, "a wrong rule"),
-], ids=["float32", "relu", "clip", "detach", "NumPy", "log", "sqrt", "nan", "too large", "g squared", "beyond both slopes of a kink"])
+], ids=["float32", "relu", "clip", "detach", "NumPy", "log", "sqrt", "nan", "random", "too large", "g squared", "beyond both slopes of a kink"])
 def test_the_likely_cause(f, x, cause):
     assert cause in message(gradcheck, f, x)
 

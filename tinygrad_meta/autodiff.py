@@ -202,7 +202,8 @@ def as_list(tensors, role):
     return tensors
 
 
-scopes = deque(maxlen=50)  # the latest: name, creation numbers just before and after, and that of what is differentiated
+# The latest of each: name, creation numbers just before and after, and, of a backward pass, that of what is differentiated.
+scopes, passes = deque(maxlen=1000), deque(maxlen=50)
 
 
 @contextmanager
@@ -220,7 +221,7 @@ def scope(name, of=None):
     try:
         yield
     finally:
-        scopes.append((name, before, next(creation_number), of))
+        (scopes if of is None else passes).append((name, before, next(creation_number), of))
 
 
 def backward(self, gradient=None, create_graph=False):

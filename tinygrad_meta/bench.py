@@ -72,20 +72,19 @@ def bench(quick=False, json_file=None):
     shown = [name for name in CONTENDERS if name not in left_out]
     print(line("", shown))
 
-    results = {}
+    content = {"machine": machine, "versions": versions, "left_out": left_out, "workloads": (results := {})}
     with tqdm(WORKLOADS.items(), leave=False) as bar:
         for label, make in bar:
             computations = prepare(make(), left_out, lambda doing, label=label: bar.set_description(f"{label}: {doing}"))
             results[label] = summary(measure(computations, QUICK_SECONDS if quick else SECONDS))
             cells = {name: cell(name, figures) for name, figures in results[label].items()}
             bar.write(line(label, [cells.get(name, "-") for name in shown]))
+            if json_file:  # after every row, so that Ctrl-C keeps those before it
+                write(json_file, f"{json.dumps(content, indent=2)}\n".encode())
 
     print()
     for name, (_, meaning) in CONTENDERS.items():
         print(f"{name:13}  " + (f"left out: {left_out[name]}" if name in left_out else meaning))
-    if json_file:
-        content = {"machine": machine, "versions": versions, "left_out": left_out, "workloads": results}
-        write(json_file, f"{json.dumps(content, indent=2)}\n".encode())
 
 
 def cpu():

@@ -49,7 +49,9 @@ def main(argv=None):
         print(end="", flush=True)
         sys.exit(code)
     except KeyboardInterrupt:
-        sys.exit(130)  # as shells have it: 128, and the number of the signal
+        sys.exit(complain(args.command, "stopped", 130))  # as shells have it: 128, and the number of the signal
+    except argparse.ArgumentTypeError as error:  # of a folder that is not among the arguments
+        sys.exit(complain(args.command, error))
     except MemoryError as error:
         sys.exit(complain(args.command, f"there is not enough memory: {error}", 1))
     except OSError as error:  # of print: a pipe is closed by who has seen enough, and a disk may be full
@@ -126,7 +128,7 @@ To learn how it works, begin with the command graph, and with docs/course/index.
     option("--shots", type=whole, default=10, metavar="K",
            help="support points of each task, and as many query points (%(default)s)")
     option("--tasks", type=whole, default=25, metavar="N", help="tasks in a batch of meta-training (%(default)s)")
-    option("--test-tasks", type=at_least(2, int), default=1000, metavar="N", help="new tasks to evaluate on (%(default)s)")
+    option("--test-tasks", type=at_least(30, int), default=1000, metavar="N", help="new tasks to evaluate on (%(default)s)")
     option = maml.add_argument_group("training").add_argument
     option("--iterations", type=whole, default=10_000, metavar="N", help="meta-training steps of every method (%(default)s)")
     option("--inner-steps", type=whole, default=1, metavar="N", help="gradient steps to adapt with in training (%(default)s)")
@@ -251,7 +253,7 @@ def output_folder(text):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise argparse.ArgumentTypeError(f"cannot write to {text!r}: {error.strerror}") from error
+        raise argparse.ArgumentTypeError(f"cannot write to {str(text)!r}: {error.strerror}") from error
     return folder
 
 
@@ -386,7 +388,7 @@ def run_families(args):
     args.seconds = args.seconds or SECONDS[args.tasks]
     args.shots = args.shots or (10 if args.tasks == "sine" else 1)
     args.output = args.output or output_folder(f"results/families-{args.tasks}")
-    start, checkpoints = time.perf_counter(), Checkpoints(args.output, "methods")
+    start, checkpoints = time.perf_counter(), Checkpoints(args.output, "methods", "families-checkpoint")
     with ExitStack() as stack:
         try:
             stack.enter_context(checkpoints.alone())
@@ -606,7 +608,7 @@ def take_challenge(args):
         challenge.check_enough(images, labels)
     except (OSError, ValueError) as error:
         return complain("omniglot-challenge", error)
-    steps, params, start = 0, None, time.perf_counter()
+    steps, params, stopped, start = 0, None, False, time.perf_counter()
     with tqdm(total=args.iterations or round(args.seconds), desc="training", unit="step" if args.iterations else "s") as bar:
         try:
             for params, loss in challenge.train_embedding(images, labels, args.seconds, args.iterations, args.seed):
@@ -615,11 +617,13 @@ def take_challenge(args):
                 done = steps if args.iterations else int(bar.format_dict["elapsed"])
                 bar.update(min(done, bar.total) - bar.n)
         except KeyboardInterrupt:
-            print(f"Stopped after {steps:,} steps; this is the report on those.")
+            stopped = True
         except Diverged as error:
             return complain("omniglot-challenge", error, 1)
     if params is None:
-        return complain("omniglot-challenge", "stopped before the first step of training")
+        return complain("omniglot-challenge", "stopped before the first step of training", 130)
+    if stopped:
+        print(f"Stopped after {steps:,} steps; this is the report on those.")
     training = time.perf_counter() - start
     answers = challenge.answers(params, runs)
     wrong = answers != runs.query[1]
@@ -628,7 +632,7 @@ def take_challenge(args):
     worst = int(wrong.sum(axis=1).argmax())
     try:
         save_results(args, start, {"error_percent": error, "interval": interval, "errors_of_runs": wrong.sum(axis=1).tolist(),
-                                   "steps": steps, "training_seconds": training})
+                                   "stopped": stopped, "steps": steps, "training_seconds": training})
         save_picture(args.output / "worst_run.png", plots.plot_run, part(runs, worst, worst + 1), answers[worst],
                      f"The worst run, number {worst + 1}: {wrong[worst].sum()} of {len(wrong[worst])} wrong")
     except OSError as error:
@@ -660,6 +664,8 @@ def save_results(args, start, results):
 
     configuration = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()
                      if name not in ("run", "command", "output", "resume", "checkpoint_every")}
+    if configuration.get("iterations"):
+        configuration.pop("seconds", None)  # which the iterations took the place of
     versions = {"tinygrad_meta": tg.__version__, "python": platform.python_version(), "numpy": np.__version__,
                 "matplotlib": matplotlib.__version__}
     seconds = round(time.perf_counter() - start, 2)

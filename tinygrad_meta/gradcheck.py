@@ -227,6 +227,8 @@ def likely_cause(f, xs, outputs, i, v, u, eps, analytic, numerical):
     if coarse:
         return f"{coarse[0]} is too coarse for finite differences: check in float64"
     here = outputs_at(f, xs, i, 0 * v)
+    if not np.array_equal(here, outputs_at(f, xs, i, 0 * v)):
+        return "the function is not the same twice, which random numbers in it would explain"
     if np.abs(analytic - numerical) < 10 * rounding_error(here, numerical, xs[i], eps):
         return f"values too large for finite differences with a step of {eps}: try a larger eps"
     left = u @ (here - outputs_at(f, xs, i, -eps * v)) / eps

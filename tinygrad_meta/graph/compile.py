@@ -466,7 +466,8 @@ def text_of(program):
             constant = node.value is not None
             names[node] = node.name or f"c{len(names)}"
             what = names[node]
-            where = "constant " + np.array2string(node.value, threshold=4, precision=6) if constant else "input"
+            value = " ".join(np.array2string(node.value, threshold=4, precision=6).split()) if constant else ""
+            where = f"constant {value}" if constant else "input"
         else:
             names[node] = f"v{len(names)}"
             arguments = [names[x] for x in node.inputs] + [f"{key}={value}" for key, value in node.attrs.items()]

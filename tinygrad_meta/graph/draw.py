@@ -15,16 +15,16 @@ from os import PathLike
 
 import numpy as np
 
-from ..autodiff import apply_rule, grad, no_grad, scopes
+from ..autodiff import apply_rule, grad, no_grad, passes, scopes
 from ..tensor import Tensor
-from .expression import graph_of, history, named, simplest
+from .expression import PUBLIC, graph_of, history, named, simplest
 from .layout import Cell, Edge, arrange
 from .text import mirrored
 
 SYMBOLS = {  # of operations that are not called by their name
-    "add": "+", "subtract": "−", "multiply": "×", "divide": "/", "negative": "−", "power": "^", "square": "x²", "sqrt": "√",
+    "add": "+", "subtract": "−", "multiply": "×", "divide": "/", "quotient": "/", "negative": "−", "power": "^", "square": "x²", "sqrt": "√",
     "sum": "Σ", "sum_to": "Σ", "product": "@", "product_tn": "ᵀ@", "product_nt": "@ᵀ", "permute_dims": "xᵀ",
-    "broadcast_to": "broadcast",
+    "broadcast_to": "broadcast", **PUBLIC,
 }  # fmt: skip
 COLORS = ["#0072B2", "#D55E00", "#007A5A", "#8A5A00"]  # forward, backward, backward of backward, ...
 TINTS = ["#EAF3FA", "#FDF0E6", "#E6F5F0", "#F7F0E0"]
@@ -135,7 +135,7 @@ def layout(F, gradients=True, order=1, fold=()):
 def check(F, order):
     if not isinstance(F, Tensor):
         raise TypeError(f"what is drawn is a tensor, and this is of type {type(F).__name__}")
-    if F.op is None:
+    if not F.requires_grad:
         raise ValueError("this tensor does not remember an operation that made it: make the inputs with requires_grad=True, "
                          "and compute it outside no_grad()")
     if not isinstance(order, int) or isinstance(order, bool) or order < 1:
@@ -209,7 +209,7 @@ def frames(tensors):
 def depths(tensors):
     """The scopes, each with its depth: 1 for a backward pass, 2 for one that differentiates what is in such a pass, 0 else."""
     entries = []
-    for name, begin, end, of in sorted(scopes, key=lambda entry: entry[1]):
+    for name, begin, end, of in sorted([*scopes, *passes], key=lambda entry: entry[1]):
         sources = [x.order for t in tensors if begin < t.order < end for x in t.inputs if not begin < x.order < end]
         sources += [] if of is None else [of]
         inner = [depth for _, a, b, depth in entries if any([a < number < b for number in sources])]

@@ -83,13 +83,19 @@ def reachable(tensors, inputs_of):
 
 
 def named(tensors):
-    """What to call each tensor, by its order: its name, or a number.  A constant that is one number needs no name."""
+    """What to call each tensor, by its order: its name, or a number.  A constant that is one number needs no name.
+
+    Where several have one name, x, the second is x_2.
+    """
     taken, counts, names = {t.name for t in tensors}, Counter(), {}
     for t in tensors:
-        name, kind = t.name or None, "v" if t.op else "leaf" if t.requires_grad else "c" if is_varied(t._data) else None
-        while name is None and kind:
-            counts[kind] += 1
-            name = f"{kind}{counts[kind]}" if f"{kind}{counts[kind]}" not in taken else None
+        kind = "v" if t.op else "leaf" if t.requires_grad else "c" if is_varied(t._data) else None
+        stem = f"{t.name}_" if t.name else kind
+        name = t.name if t.name and not counts[stem] else None
+        counts[stem] += bool(name)
+        while name is None and stem:
+            counts[stem] += 1
+            name = f"{stem}{counts[stem]}" if f"{stem}{counts[stem]}" not in taken else None
         if name:
             names[t.order] = name
     return names

@@ -49,6 +49,8 @@ def parse(expression, values):
         raise ValueError(f"an expression has at most {MOST} operations, and this one has {operations:,}")
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for name in values:
+        if name == "F":
+            raise ValueError("F is the result here: call the variable something else")
         if name in FUNCTIONS:
             raise ValueError(f"{name} is a function here: call the variable something else")
         if name not in used:

@@ -12,7 +12,7 @@ from .expression import PUBLIC, graph_of, history, named, simplest
 from .record import Recorded
 
 FORMS = {"add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}", "power": "{} ** {}",
-         "negative": "-{}", "product": "{} @ {}", "product_nt": "{} @ {}.mT", "product_tn": "{}.mT @ {}"}
+         "negative": "-{}", "quotient": "{} / {}", "product": "{} @ {}", "product_nt": "{} @ {}.mT", "product_tn": "{}.mT @ {}"}
 LONGEST = 50  # characters of a formula; beyond, the next ones are given in terms of the derivatives before them
 
 

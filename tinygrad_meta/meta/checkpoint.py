@@ -189,9 +189,6 @@ def differences(was, now):
                       if was.get(name) != now[name]])
 
 
-OURS = re.compile(r"checkpoint-\d+\.npz(\.part)?")  # parts of files are what killed programs leave
-
-
 class Checkpoints:
     """The latest checkpoint of a run and the one before, in a folder: ``checkpoint-1000.npz`` is that of iteration 1,000.
 
@@ -200,6 +197,8 @@ class Checkpoints:
     folder : path
     unit : str
         What is counted.
+    name : str
+        That of the files, without the number.  Runs of another kind in the same folder have another one.
 
     Attributes
     ----------
@@ -209,8 +208,8 @@ class Checkpoints:
         That of the latest.
     """
 
-    def __init__(self, folder, unit="iterations"):
-        self.folder, self.unit, self.latest, self.iteration = Path(folder), unit, None, 0
+    def __init__(self, folder, unit="iterations", name="checkpoint"):
+        self.folder, self.unit, self.name, self.latest, self.iteration = Path(folder), unit, name, None, 0
 
     def __str__(self):
         if self.latest is None:
@@ -243,12 +242,13 @@ class Checkpoints:
 
     def save(self, iteration, iterations, arrays, facts):
         """Write the checkpoint of one of so many iterations, and delete all others but the latest: its turn is next time."""
-        path = self.folder / f"checkpoint-{iteration}.npz"
+        path = self.folder / f"{self.name}-{iteration}.npz"
         if iteration == self.iteration:
             return
         save(path, arrays, facts | {"iteration": iteration, "iterations": iterations})
+        ours = re.compile(rf"{self.name}-\d+\.npz(\.part)?")  # parts of files are what killed programs leave
         for other in self.folder.iterdir():
-            if OURS.fullmatch(other.name) and other not in (path, self.latest):
+            if ours.fullmatch(other.name) and other not in (path, self.latest):
                 other.unlink(missing_ok=True)
         self.latest, self.iteration = path, iteration
 
@@ -303,7 +303,7 @@ class Checkpoints:
         damaged : list of CheckpointError
         """
         whole, damaged = [], []
-        for path in sorted(self.folder.glob("checkpoint-*.npz")):
+        for path in sorted(self.folder.glob(f"{self.name}-*.npz")):
             try:
                 arrays, facts = load(path)
                 if not all(isinstance(facts.get(name), int) for name in ("iteration", "iterations")):

@@ -180,6 +180,7 @@ def maml_loss(loss_fn, params, batch, step_size, steps=1, first_order=False):
     Tensor
         A scalar.
     """
+    function("loss_fn", loss_fn)
     tasks = tasks_of(batch)
     adapted = descend(loss_fn, copies(params, tasks), batch.support, step_size, steps, first_order, tasks)  # lines 4 to 7
     return mean(check_shape(loss_fn(adapted, *batch.query), tasks))                                         # of line 8

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..autodiff import grad, no_grad
 from ..graph import compile
-from ..optim import Adam, clip_norm
+from ..optim import Adam, Optimizer, clip_norm
 from ..tensor import as_tensor
 from ..tree import as_vector, leaves, rebuild, split
 from ..validate import function, kind, number
@@ -93,6 +93,8 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False, op
     for name, given in {"batches": batches, "step_sizes": step_sizes}.items():
         if not isinstance(given, Iterable):
             raise TypeError(f"{name} must be a sequence or a generator, with one entry for each step, and is {kind(given)}")
+    if not isinstance(optimizer, Optimizer | None):
+        raise TypeError(f"optimizer must be one of tg.optim, such as Adam(), and is {kind(optimizer)}")
     optimizer, start = optimizer or Adam(), params                        # line 1 is the caller's: params
     like, faster = leaves(start), (lambda f: f) if eager else compile
     dtypes = sorted({str(as_tensor(p).dtype) for p in like})
