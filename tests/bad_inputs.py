@@ -13,7 +13,7 @@ from typing import NamedTuple
 import matplotlib
 from numpy.exceptions import AxisError
 
-from tinygrad_meta import AnomalyError
+from tinygrad_meta import AnomalyError, GradcheckError
 from tinygrad_meta.meta.checkpoint import CheckpointError
 
 PAGE = Path(__file__).parents[1] / "docs" / "bad_inputs.md"
@@ -508,6 +508,11 @@ TABLE = {
         ("gradgradcheck", "a first gradient of another shape",
          "tg.gradgradcheck(tg.sin, x, grad_outputs=np.ones(2))", ValueError,
          "grad_outputs has shape (2,) for an output of shape (3,): they must be the same"),
+        ("gradgradcheck", "a function that cuts the graph off", "tg.gradgradcheck(lambda x: tg.sin(x.detach()), x)",
+         GradcheckError,
+         ("the derivative of a random combination of the outputs by input 0 (x) in a random direction is 0 by the rules and "
+          "... Likely cause: the output is not connected to this input: detach(), .data, .numpy() or no_grad() cut it off from "
+          "the graph")),
     ],
     "Graphs": [
         ("explain graph.trace", "something else than a tensor", "tg.NAME(3)", TypeError,
@@ -873,6 +878,8 @@ TABLE = {
          "held_out must be a share, such as 0.2, or a collection of labels, and is of type str"),
         ("tasks.ImageTasks.split", "a mask", "tasks.split([True, False, False])", TypeError,
          "held_out must be a share, such as 0.2, or a collection of labels, and this looks like a mask"),
+        ("tasks.ImageTasks.split", "an array that is a number", "tasks.split(np.array(0.2))", TypeError,
+         "held_out must be a share, such as 0.2, or a collection of labels, and is of type ndarray"),
         ("tasks.ImageTasks.split", "a seed that is text", 'tasks.split(0.5, rng="seed")', TypeError, SEED),
         ("tasks.drawn_alphabet", "no classes", "tg.tasks.drawn_alphabet(0)", ValueError,
          "classes must be a whole number, at least 1, and is 0"),
@@ -1299,9 +1306,10 @@ TABLE = {
         ("meta.parallel.spread", "no workers", "tg.meta.parallel.spread(objective, ThreadPoolExecutor(), workers=0)", ValueError,
          "workers must be a whole number, at least 1, and is 0"),
         *[("meta.parallel.open_executor", wrong, f"tg.meta.parallel.open_executor({text}).__enter__()", ValueError,
-           ("an executor is written processes:N, for N processes of which there is at least one, or dask:tcp://host:port, and "
-            f"not {text}"))
-          for wrong, text in [("another kind", "'threads:2'"), ("no processes", "'processes:0'"), ("nothing", "None")]],
+           ("an executor is written processes:N, for N processes, at least one and at most 16 for each processor of this "
+            f"machine, or dask:tcp://host:port, and not {text}"))
+          for wrong, text in [("another kind", "'threads:2'"), ("no processes", "'processes:0'"),
+                              ("a million processes", "'processes:1000000'"), ("nothing", "None")]],
         ("meta.checkpoint.save", "a list of arrays", 'tg.meta.checkpoint.save("a.npz", [1.0], {})', TypeError,
          ("a checkpoint is made of a dict of arrays and a dict of facts, and got one of type list of length 1 and one of type "
           "dict of length 0")),

@@ -207,6 +207,18 @@ def test_layer_norm_standardises_over_any_axes(axis):
     assert tg.gradgradcheck(lambda x: nn.layer_norm(x, axis), [x])
 
 
+def test_layer_norm_does_not_overflow_in_half_precision():
+    values = np.array([[0, 300, 600], [-60000, 0, 60000]])
+    x, wide = tg.tensor(values, "float16", requires_grad=True), tg.tensor(values, float, requires_grad=True)
+    out, expected = nn.layer_norm(x), nn.layer_norm(wide)
+    assert out.dtype == "float16"
+    np.testing.assert_allclose(out.data, expected.data, rtol=1e-3)
+    g = 1000 * normal(2, 3)
+    (found,), (due,) = tg.grad(out, x, g.astype("float16")), tg.grad(expected, wide, g)
+    assert found.dtype == "float16"
+    np.testing.assert_allclose(found.data, due.data, atol=0.01)
+
+
 def test_layer_norm_of_equal_entries_is_0():
     x, g = tg.tensor(np.ones((2, 5)), requires_grad=True), normal(2, 5)
     out = nn.layer_norm(x, epsilon=0.01)

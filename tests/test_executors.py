@@ -24,7 +24,7 @@ import pytest
 import tinygrad_meta as tg
 from tinygrad_meta import meta, nn
 from tinygrad_meta.meta import parallel
-from tinygrad_meta.meta.parallel import ONE_THREAD, PROGRAMS, open_executor, spread
+from tinygrad_meta.meta.parallel import MOST_PER_PROCESSOR, ONE_THREAD, PROGRAMS, open_executor, spread
 from tinygrad_meta.optim import as_vector
 from tinygrad_meta.tree import leaves
 
@@ -351,6 +351,16 @@ def refused(text, message):
                                   "dask:tcp://localhost"])
 def test_texts_that_name_no_executor(text):
     refused(text, f"written processes:N.* dask:tcp://host:port, and not '{text}'")
+
+
+def test_more_processes_than_a_machine_has_use_for_are_refused_before_any_is_started(monkeypatch):
+    started, most = [], MOST_PER_PROCESSOR * os.cpu_count()
+    monkeypatch.setattr(parallel, "start", started.append)
+    monkeypatch.setattr(parallel, "stop", lambda pool: None)
+    with open_executor(f"processes:{most}") as (_, workers):
+        assert workers == most
+    refused(f"processes:{most + 1}", f"at most {MOST_PER_PROCESSOR} for each processor")
+    assert started == [most]
 
 
 def test_without_dask_the_extra_is_named(monkeypatch):

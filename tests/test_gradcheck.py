@@ -207,6 +207,21 @@ def test_the_inputs_are_not_changed():
     assert x.grad is None
 
 
+def under_no_grad(x):
+    with tg.no_grad():
+        return tg.sin(x)
+
+
+@modes
+@pytest.mark.parametrize("f", [under_no_grad, lambda x: tg.sin(x.detach()), lambda x: tg.tensor(np.sin(x.data))],
+                         ids=["no_grad", "detach", "NumPy"])
+def test_second_order_of_what_is_cut_off_from_its_input_is_refused(f, fast_mode):
+    text = message(gradgradcheck, f, tg.tensor(MATRIX, name="x"), fast_mode=fast_mode)
+    assert "by input 0 (x)" in text and "is 0 by the rules" in text and "not connected to this input" in text
+    text = message(gradgradcheck, lambda x, y: x * f(y), MATRIX, MATRIX, fast_mode=fast_mode)
+    assert "by input 1" in text and "not connected to this input" in text
+
+
 def test_grad_outputs_may_be_given():
     assert gradgradcheck(tg.sin, MATRIX, grad_outputs=np.ones((3, 4)))
     assert gradgradcheck(tg.sin, MATRIX, grad_outputs=tg.tensor(np.ones((3, 4)), requires_grad=True))

@@ -189,6 +189,12 @@ def test_a_split_by_names_holds_out_those_and_one_by_share_depends_on_the_seed()
     assert drawn[0] == drawn[1] and len(set(drawn)) > 1
 
 
+@pytest.mark.parametrize("kind", [bool, np.bool_])
+def test_a_split_by_labels_that_are_booleans_is_no_mask(kind):
+    _, test = ImageTasks(numbered(4), [kind(i % 2) for i in range(4)]).split([np.True_])
+    assert test.classes == [True]
+
+
 def test_a_split_keeps_dtype_and_groups():
     tasks = ImageTasks(numbered(), LABELS, np.float64, groups=[label in "aei" for label in LABELS])
     train, _ = tasks.split(["b"])
@@ -237,6 +243,8 @@ def test_bad_input_is_refused(call, message):
     (lambda: ImageTasks(numbered(2), np.zeros((2, 2))), "labels must be one value per image"),
     (lambda: TASKS.split("ab"), "held_out must be a share.*of type str"),
     (lambda: ImageTasks(numbered(3), [0, 1, 2]).split(np.array([True, False, True])), "held_out.*looks like a mask"),
+    (lambda: ImageTasks(numbered(3), [0, 1, 2]).split(list(np.array([True, False, True]))), "held_out.*looks like a mask"),
+    (lambda: TASKS.split(np.array(0.2)), "held_out must be a share.*of type ndarray"),
 ])  # fmt: skip
 def test_bad_types_are_refused(call, message):
     with pytest.raises(TypeError, match=message):

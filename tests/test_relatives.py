@@ -72,6 +72,13 @@ def test_all_tasks_at_once_equal_one_task_after_the_other(name):
     np.testing.assert_allclose(gradient(objective, params), expected, rtol=1e-8, atol=1e-12)
 
 
+@pytest.mark.parametrize("number", [np.float64, np.array])
+def test_numbers_of_numpy_do_not_change_the_type_of_imaml(number):
+    single, batch = tree_map(lambda p: tg.tensor(p.data, "float32", requires_grad=True), PARAMS), tree_map(np.float32, BATCH)
+    losses = [imaml_loss(MODEL, nn.mse_loss, single, batch, kind(0.05), 2, kind(5.0)) for kind in (float, number)]
+    assert losses[1].dtype == "float32" and losses[1].item() == losses[0].item()
+
+
 @each_objective
 def test_float32_stays_float32_and_agrees_with_float64(name):
     objective, params = OBJECTIVES[name]

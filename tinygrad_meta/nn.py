@@ -248,6 +248,8 @@ def layer_norm(x, axis=-1, epsilon=1e-5):
             [-1.  1.]], dtype=float64)
     """
     x, epsilon = as_tensor(x), number("epsilon", epsilon, least=0)
+    if x.dtype == np.float16:  # which ends at 65,504, the square of 256
+        return ops.astype(layer_norm(ops.astype(x, np.float32), axis, epsilon), np.float16)
     distance = x - mean(x, axis, keepdims=True)
     return distance * (mean(ops.square(distance), axis, keepdims=True) + epsilon) ** -0.5
 

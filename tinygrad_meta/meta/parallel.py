@@ -192,6 +192,7 @@ def check_mean(gradient_of, theta, batch):
 
 # Executors.
 
+MOST_PER_PROCESSOR = 16  # processes: beyond one they only share its time, and each has Python and NumPy in memory
 ONE_THREAD = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"], "1")
 
 
@@ -202,8 +203,8 @@ def open_executor(text):
     Parameters
     ----------
     text : str
-        ``"processes:2"`` for two processes on this machine, which are replaced should they die, or
-        ``"dask:tcp://host:port"`` for the workers of a Dask scheduler, one for each of their threads.
+        ``"processes:2"`` for two processes on this machine (at most 16 for each of its processors), which are replaced should
+        they die, or ``"dask:tcp://host:port"`` for the workers of a Dask scheduler, one for each of their threads.
 
     Raises
     ------
@@ -217,13 +218,13 @@ def open_executor(text):
     (2, 3)
     """
     kind, _, where = str(text).partition(":")
-    if kind == "processes" and where.isdecimal() and int(where):
+    if kind == "processes" and where.isdecimal() and 0 < int(where) <= MOST_PER_PROCESSOR * os.cpu_count():
         opened = processes(int(where))
     elif kind == "dask" and re.fullmatch(r"(tcp|tls)://.+:\d+", where):
         opened = dask(where)
     else:
-        raise ValueError("an executor is written processes:N, for N processes of which there is at least one, or "
-                         f"dask:tcp://host:port, and not {text!r}")
+        raise ValueError("an executor is written processes:N, for N processes, at least one and at most "
+                         f"{MOST_PER_PROCESSOR} for each processor of this machine, or dask:tcp://host:port, and not {text!r}")
     with opened as (executor, workers):
         yield executor, workers
 

@@ -23,7 +23,7 @@ from ..autodiff import grad, no_grad
 from ..ops import concat, expand_dims, mean, quotient, reshape, square, sum, where
 from ..tensor import Tensor, as_tensor
 from ..tree import check_alike, entries, leaves, rebuild, tree_map
-from ..validate import matching_pair, number, pair, whole
+from ..validate import matching_pair, number, pair, single, whole
 from .maml import check_axes, check_shape, copies, descend, leaf, losses_of, maml, tasks_of
 
 # --------------------------------------------------------------------------------------------------------- Meta-SGD
@@ -252,7 +252,7 @@ def imaml_loss(model, loss, params, batch, step_size, steps, strength, cg_steps=
 
     def multiply(rows):
         (product,) = times_hessian(from_rows(rows, theta))
-        return rows + as_rows(product, tasks) / strength
+        return rows + as_rows(product, tasks) / single(strength)
 
     meta_gradient = conjugate_gradients(multiply, as_rows(gradient, tasks), cg_steps)
     return value + sum(meta_gradient * (as_rows(params) - as_rows(theta)))  # adds 0, whose gradient is the meta-gradient
@@ -271,8 +271,8 @@ def minimum(loss_fn, theta, support, step_size, steps, strength, tasks):
         away = rows - start
         return rows, expand_dims(losses.detach(), -1) + 0.5 * strength * dot(away, away), gradient + strength * away
 
-    number("step_size", step_size, least=0)
-    if number("strength", strength) <= 0:
+    step_size, strength = number("step_size", step_size, least=0), number("strength", strength)
+    if strength <= 0:
         raise ValueError(f"the strength of iMAML's regularisation must be positive, and is {strength}")
     own = copies(theta, tasks)
     check_axes(loss_fn, own, support, tasks)

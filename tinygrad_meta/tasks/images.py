@@ -145,9 +145,9 @@ class ImageTasks:
             size = round(held_out * len(self.classes)) if 0 < held_out < 1 else 0
             order = rng.permutation(len(self.classes))
             chosen = {self.classes[i] for i in order[:size]}
-        elif isinstance(held_out, Collection) and not isinstance(held_out, (str, bytes)):
+        elif isinstance(held_out, Collection) and not isinstance(held_out, (str, bytes)) and getattr(held_out, "ndim", 1):
             chosen = set(held_out.tolist() if isinstance(held_out, np.ndarray) else held_out)
-            if bool in map(type, chosen) and bool not in map(type, self.classes):
+            if has_booleans(chosen) and not has_booleans(self.classes):
                 raise TypeError("held_out must be a share, such as 0.2, or a collection of labels, and this looks like a mask")
         else:
             raise TypeError(f"held_out must be a share, such as 0.2, or a collection of labels, and is {kind(held_out)}")
@@ -159,6 +159,10 @@ class ImageTasks:
         held_out = np.array([label in chosen for label in self.labels])
         return tuple(ImageTasks(self.images[part], [self.labels[i] for i in part], self.dtype, [self.groups[i] for i in part])
                      for part in map(np.flatnonzero, (~held_out, held_out)))
+
+
+def has_booleans(labels):
+    return any(isinstance(label, (bool, np.bool_)) for label in labels)
 
 
 class Partition:
