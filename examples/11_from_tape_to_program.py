@@ -14,7 +14,7 @@ import numpy as np
 
 import tinygrad_meta as tg
 from tinygrad_meta.graph.record import record
-from tinygrad_meta.graph.simplify import REORDERING, SAFE, VIEWS, cost, order, rewritten
+from tinygrad_meta.graph.simplify import JOINING, REORDERING, SAFE, VIEWS, cost, order, rewritten
 
 # %%
 # Two programs that are small enough to check by hand: dF/dx1 = x2 + 1, and dF/dx2 =
@@ -50,7 +50,7 @@ def meta_gradient(theta, batch):
 theta = tg.nn.init_mlp([1, 40, 40, 1], rng=0, dtype="float32")
 batch = tg.tasks.SineTasks(dtype="float32").sample(25, n_support=10, n_query=10, rng=0)
 _, recorded, *_ = record(meta_gradient, (theta, batch), {})
-rewrites = SAFE + REORDERING
+rewrites = SAFE + JOINING + REORDERING
 stages = {"as recorded": recorded, "merged, folded": rewritten(recorded, [])}
 stages |= {rewrite.pattern: rewritten(recorded, rewrites[: i + 1])
            for i, rewrite in enumerate(rewrites)}

@@ -149,7 +149,7 @@ def test_a_loss_that_averages_over_tasks_is_refused(steps):
 @pytest.mark.parametrize("step_size", [np.array(ALPHA), tg.tensor(ALPHA), np.full((1, 1), ALPHA), np.float64(ALPHA)])
 def test_one_step_size_may_be_an_array(step_size):
     params, loss_fn = network()
-    np.testing.assert_array_equal(*[maml_loss(loss_fn, params, BATCH, alpha).data for alpha in (ALPHA, step_size)])
+    np.testing.assert_allclose(*[maml_loss(loss_fn, params, BATCH, alpha).data for alpha in (ALPHA, step_size)], rtol=1e-14)
 
 
 def test_every_step_size_of_a_structure_is_checked():
@@ -165,7 +165,7 @@ def test_a_step_size_for_every_entry():
              for rng, layer in zip(np.random.default_rng(0).spawn(3), params, strict=True)]
     one_for_all, one_each = (leaves(adapt(loss_fn, params, BATCH.support, alpha)) for alpha in (ALPHA, sizes))
     for p, size, a, b in zip(leaves(params), leaves(sizes), one_for_all, one_each, strict=True):
-        np.testing.assert_array_equal(b.data, np.where(size.data > 0, a.data, p.data))
+        np.testing.assert_allclose(b.data, np.where(size.data > 0, a.data, p.data), rtol=1e-14)
     with pytest.raises(ValueError, match="not built alike: the structure is a list of length 3 in one and a list of length 1"):
         adapt(loss_fn, params, BATCH.support, [ALPHA])
 
@@ -323,7 +323,7 @@ def test_a_step_size_for_every_entry_of_a_single_task():
     support = [a[0] for a in BATCH.support]
     sizes = [tuple(np.full(p.shape, ALPHA) for p in layer) for layer in params]
     for a, b in zip(*[leaves(adapt(loss_fn, params, support, alpha)) for alpha in (ALPHA, sizes)], strict=True):
-        np.testing.assert_array_equal(a.data, b.data)
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-14)
 
 
 @pytest.mark.parametrize("eager", [False, True])

@@ -125,7 +125,7 @@ def test_meta_sgd_starts_as_maml():
     for batch in (BATCH, tree_map(lambda a: a[0], BATCH)):  # a batch of tasks, or one
         predict = meta_sgd(MODEL, nn.mse_loss, init_meta_sgd(PARAMS, ALPHA), batch.support, steps=2)
         expected = maml(MODEL, nn.mse_loss, PARAMS, batch.support, ALPHA, steps=2)
-        np.testing.assert_array_equal(predict(batch.query[0]).data, expected(batch.query[0]).data)
+        np.testing.assert_allclose(predict(batch.query[0]).data, expected(batch.query[0]).data, rtol=1e-13)
 
 
 @pytest.mark.parametrize("params, complaint", [

@@ -11,7 +11,7 @@ import tinygrad_meta as tg
 from tinygrad_meta import ops
 from tinygrad_meta.graph import simplify as simplify_module
 from tinygrad_meta.graph.record import record
-from tinygrad_meta.graph.simplify import REORDERING, SAFE, Graph, Rewrite, order, rewritten, simplify
+from tinygrad_meta.graph.simplify import JOINING, REORDERING, SAFE, Graph, Rewrite, order, rewritten, simplify
 
 
 def graph_of(f, arrays):
@@ -67,7 +67,7 @@ def spy_on(rewrite):
     return spy, replaced
 
 
-every_rewrite = pytest.mark.parametrize("rewrite", SAFE + REORDERING, ids=lambda rewrite: rewrite.pattern)
+every_rewrite = pytest.mark.parametrize("rewrite", SAFE + JOINING + REORDERING, ids=lambda rewrite: rewrite.pattern)
 
 
 @every_rewrite
@@ -94,7 +94,7 @@ def test_a_rewrite_is_at_peace_with_all_others(rewrite):
     """All of them together come to an end, and keep the value."""
     arrays = numbers(rewrite.shapes)
     inputs, outputs = graph_of(lambda *xs: rewrite.case(*[tg.sin(x) for x in xs]), arrays)
-    assert_same_function(inputs, outputs, rewritten(outputs, SAFE + REORDERING), arrays)
+    assert_same_function(inputs, outputs, rewritten(outputs, SAFE + JOINING + REORDERING), arrays)
 
 
 A, B, C = (3,), (3,), (2, 3)  # shapes
@@ -110,6 +110,13 @@ BECOMES = [  # what is written, shapes of the inputs, and which operations are l
     ("-(-(-x))", lambda x: -(-(-x)), [A], "negative"),
     ("x - (-y)", lambda x, y: x - (-y), [A, B], "add"),
     ("(-y) + x", lambda x, y: (-y) + x, [A, B], "subtract"),
+    ("-x - y", lambda x, y: -x - y, [A, B], "add negative"),
+    ("-x - y, and -x", lambda x, y: [negative := -x, negative - y], [A, B], "negative subtract"),
+    ("y - (-x) * z", lambda x, y: y - (-x) * y, [A, B], "add multiply"),
+    ("a product of negatives", lambda x, y: (-x) * (-y) + x, [A, B], "add multiply"),
+    ("the square of a negative", lambda x: (-x) * (-x), [A], "multiply"),
+    ("signs of large factors", lambda x, y: tg.exp((-x) @ y), [(2, 9), (9, 2)], "exp negative product"),
+    ("signs that meet", lambda x, y, z: z - ((-x) @ y + z * ((-x) @ y)), [(2, 9), (9, 2), (2, 2)], "add add multiply product"),
     ("2 * x * 3 / 1 * 4", lambda x: 2 * x * 3 / 1 * 4, [A], "multiply"),
     ("-(2 * x)", lambda x: -(2 * x), [A], "multiply"),
     ("x.T.T", lambda x: x.T.T, [C], ""),
@@ -394,7 +401,7 @@ PASSES = {
     "no rewrites": lambda outputs: rewritten(outputs, []),
     "safe": lambda outputs: rewritten(outputs, SAFE),
     "reordering": lambda outputs: rewritten(outputs, REORDERING),
-    "all": lambda outputs: rewritten(outputs, SAFE + REORDERING),
+    "all": lambda outputs: rewritten(outputs, SAFE + JOINING + REORDERING),
     "the cheapest": simplify,
 }
 

@@ -16,19 +16,19 @@ asked for, and what cancels is not computed.
 >>> gradient(tg.tensor(2.0, name="x"))
 Tensor(-2.6145744834544478, dtype=float64)
 >>> print(gradient.program)
-gradient: 7 operations recorded, 4 instructions, 8 bytes in 1 buffers beside the inputs
+gradient: 7 operations recorded, 4 instructions, 64 bytes beside the inputs
   x                      float64 ()  input
-  v1 = multiply(x, x)    float64 ()  buffer 0
-  v2 = cos(v1)           float64 ()  buffer 0
-  v3 = multiply(x, v2)   float64 ()  buffer 0
+  v1 = multiply(x, x)    float64 ()  at byte 0
+  v2 = cos(v1)           float64 ()  at byte 0
+  v3 = multiply(x, v2)   float64 ()  at byte 0
   c4                     float64 ()  constant 2.
-  v5 = multiply(v3, c4)  float64 ()  buffer 0
+  v5 = multiply(v3, c4)  float64 ()  at byte 0
 """
 
 import threading
 from collections import defaultdict
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial, update_wrapper
 from itertools import chain
 from math import prod
@@ -45,7 +45,8 @@ from ..validate import function
 from .record import OUTPUT, Recorded, is_array, record
 from .simplify import PRODUCTS, frozen, order, simplify, size
 
-CACHE_SIZE = 16
+CACHE_SIZE = 16  # programs
+CACHE = 2**20  # bytes of memory that a processor reads quickly, roughly
 
 
 def compile(f=None, reuse_outputs=False):
@@ -205,8 +206,11 @@ class Program:
         self.used, self.ways = leaves_of(self.captured), {()}
         self.recorded = len([node for node in order(outputs) if node.op])
         outputs = simplify(outputs)
-        self.nodes = compute_again(order(outputs))
-        self.arrays, self.owner = allocate(self.nodes, self.input_nodes, outputs)
+        self.nodes = freeing_early(order(outputs), outputs)
+        self.arrays, self.owner, self.memory = allocate(self.nodes, self.input_nodes, outputs)
+        if self.memory.nbytes > CACHE:
+            self.nodes = compute_again(self.nodes)
+            self.arrays, self.owner, self.memory = allocate(self.nodes, self.input_nodes, outputs)
         self.inputs, self.outputs = ([self.arrays[node] for node in nodes] for nodes in (self.input_nodes, outputs))
         zeros = {}
         self.instructions = [instruction(node, [self.arrays[x] for x in node.inputs], self.arrays[node], zeros)
@@ -262,7 +266,34 @@ def description(inputs, outputs, returned):
     return nodes, [position[x] for x in outputs], frozen(returned)
 
 
-def compute_again(nodes, distance=100):
+def freeing_early(nodes, outputs):
+    """The same list in another order: what frees as much memory as it takes comes as soon as it can be computed."""
+    users = defaultdict(list)
+    for node in nodes:
+        for x in set(node.inputs):
+            users[x].append(node)
+    waiting_for = {node: len(set(node.inputs)) for node in nodes}
+    unread = {node: len(users[node]) + (node in set(outputs)) for node in nodes}
+    ordered = {}  # as a list without repetitions
+
+    def frees_enough(node):
+        return size(node) <= sum([size(x) for x in set(node.inputs) if x.op and unread[x] == 1])
+
+    for node in nodes:
+        ready = [] if node in ordered else [node]
+        for node in ready:  # which grows meanwhile
+            ordered[node] = None
+            for x in set(node.inputs):
+                unread[x] -= 1
+            for user in users[node]:
+                waiting_for[user] -= 1
+            near = dict.fromkeys([user for x in (*node.inputs, node) for user in users[x]])
+            ready += [user for user in near if not waiting_for[user] and user not in ordered and user not in ready
+                      and frees_enough(user)]
+    return list(ordered)
+
+
+def compute_again(nodes, distance=30):
     """Rather than keep the slope of a relu in memory for long, compute it once more where it is needed again."""
     ordered, last_use, copies = [], {}, {}
     for position, node in enumerate(nodes):
@@ -283,41 +314,71 @@ VIEWS = {"identity", "reshape", "broadcast_to", "permute_dims", "getitem"}
 
 
 def allocate(nodes, inputs, outputs):
-    """An array for every node, none of which is written to while anybody still needs what it holds."""
-    arrays = {x: in_shape_of(x, new_buffer(x)) for x in inputs}
+    """An array for every node, none of which is written to while anybody still needs what it holds, and the memory they share."""
+    arrays = {x: in_shape_of(x, new_buffer(size(x) * x.dtype.itemsize)) for x in inputs}
     scratch = np.empty(max([size(node) * node.dtype.itemsize for node in [*inputs, *nodes]], default=0), np.uint8)
-    sketch, owner = lay_out(nodes, arrays, lambda node, position: in_shape_of(node, scratch))
+    sketch, owner = lay_out(nodes, arrays, lambda node: in_shape_of(node, scratch))
     places = places_in_joins(nodes, sketch, owner)
-    holder = {x: places.get(node, (node,))[0] for x, node in owner.items()}  # of the buffer: the owner, or what it is a part of
+    holder = {x: places.get(node, (node,))[0] for x, node in owner.items()}  # of the memory: the owner, or what it is a part of
     last_use = {holder[x]: position for position, node in enumerate(nodes) for x in node.inputs}
     last_use |= {holder[x]: len(nodes) for x in outputs}
-    free, held = defaultdict(list), {}  # buffers: by size, those that nobody needs; by node, those in use
     # A result may be handed back as the argument in the same place, as parameters are, and best lies there already.
     replaces = dict(zip(outputs, inputs, strict=False))
+    pieces, taken = {}, {}  # by node: the piece of memory where it lies, or the input
+    for position, node in enumerate(nodes):
+        if node.op and owner[node] is node:
+            # An elementwise operation may write over an input that it is the last to read, if it reads it entry by entry.
+            overwritten = [x for x in dict.fromkeys([holder[x] for x in node.inputs]) if last_use[x] == position
+                           and node.kind in UFUNCS and (x.shape, x.dtype) == (node.shape, node.dtype)
+                           and node not in places and all([y is x for y in node.inputs if holder[y] is x])]
+            whole = holder[node]
+            if replaces.get(node) in overwritten:
+                taken[node] = replaces[node]
+            elif whole not in pieces:
+                piece = next((pieces[x] for x in overwritten if x in pieces), None)
+                pieces[whole] = piece or Piece(size(whole) * whole.dtype.itemsize, position)
+            if whole in pieces:
+                pieces[whole].last = last_use.get(whole, position)
+    memory = new_buffer(place({id(piece): piece for piece in pieces.values()}.values()))
 
-    def from_pool(node, position):
-        dying = [x for x in dict.fromkeys([holder[x] for x in node.inputs]) if last_use[x] == position]
-        # An elementwise operation may write over an input that it is the last to read, if it reads it entry by entry.
-        overwritten = [x for x in dying if node.kind in UFUNCS and (x.shape, x.dtype) == (node.shape, node.dtype)
-                       and node not in places and all([y is x for y in node.inputs if holder[y] is x])]
-        if replaces.get(node) in overwritten:
-            array = arrays[replaces[node]]
-        else:
-            whole, place = places.get(node, (node, ...))
-            if whole not in held:
-                release(overwritten)
-                held[whole] = take_buffer(free, whole)
-            array = in_shape_of(whole, held[whole])[place].reshape(node.shape)
-        release(dying)
-        return array
+    def storage(node):
+        if node in taken:
+            return arrays[taken[node]]
+        whole, part_of_it = places.get(node, (node, ...))
+        return in_shape_of(whole, memory[pieces[whole].start :])[part_of_it].reshape(node.shape)
 
-    def release(nodes):
-        for x in nodes:
-            if x in held:
-                free[held[x].nbytes].append(held.pop(x))
+    arrays, owner = lay_out(nodes, arrays, storage)
+    owner |= {join: node for node, (join, _) in places.items()}  # such a join needs no instruction either
+    return arrays, owner, memory
 
-    arrays, owner = lay_out(nodes, arrays, from_pool)
-    return arrays, owner | {join: node for node, (join, _) in places.items()}  # such a join needs no instruction either
+
+@dataclass
+class Piece:
+    """A piece of memory, needed from one position of the list to another one."""
+
+    nbytes: int
+    first: int
+    last: int = -1
+    start: int = -1
+
+
+def place(pieces):
+    """Give every piece its start, so that none overlap that are needed together, and return how much memory that takes.
+
+    Greedy: the largest first, each at the lowest place that is free for as long as it is needed.
+    """
+    pieces = sorted(pieces, key=lambda piece: -piece.nbytes)
+    first, last, start, end = np.zeros((4, len(pieces)), int)
+    for i, piece in enumerate(pieces):
+        together = np.flatnonzero((first[:i] <= piece.last) & (last[:i] >= piece.first))
+        lowest = 0
+        for j in together[np.argsort(start[together])]:
+            if start[j] - lowest >= piece.nbytes:
+                break
+            lowest = max(lowest, end[j])
+        piece.start = lowest
+        first[i], last[i], start[i], end[i] = piece.first, piece.last, lowest, -(-(lowest + piece.nbytes) // ALIGNMENT) * ALIGNMENT
+    return int(end.max(initial=0))
 
 
 def places_in_joins(nodes, arrays, owner):
@@ -342,7 +403,7 @@ def can_be_part(x, join, node):
 def lay_out(nodes, inputs, storage):
     """Arrays for all nodes, and for each the node in whose array its value lies: another one if it is a view."""
     arrays, owner = dict(inputs), {x: x for x in inputs}
-    for position, node in enumerate(nodes):
+    for node in nodes:
         if node.op is None:
             arrays.setdefault(node, np.asarray(node.value))
             owner[node] = node
@@ -350,7 +411,7 @@ def lay_out(nodes, inputs, storage):
             arrays[node] = view(node, arrays[node.inputs[0]]) if node.kind in VIEWS else None
             owner[node] = node if arrays[node] is None else owner[node.inputs[0]]
             if arrays[node] is None:
-                arrays[node] = storage(node, position)
+                arrays[node] = storage(node)
     return arrays, owner
 
 
@@ -362,26 +423,17 @@ def view(node, array):
     return value if np.may_share_memory(value, array) else None
 
 
-def take_buffer(free, node):
-    """The smallest free buffer that is large enough and not far too large, else a new one."""
-    needed = size(node) * node.dtype.itemsize
-    fitting = [nbytes for nbytes, buffers in free.items() if buffers and needed <= nbytes <= 4 * needed]
-    if not fitting:
-        return new_buffer(node)
-    return free[min(fitting)].pop(-1 if needed > LARGE else 0)  # the one used last may still be in the processor's cache
-
-
-LARGE = 2**14  # bytes; the small ones are all in the cache, and those that were left alone for longer are faster
-
-
-def new_buffer(node):
-    needed = size(node) * node.dtype.itemsize
-    raw = np.empty(needed + ALIGNMENT, np.uint8)
+def new_buffer(nbytes):
+    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + needed]
+    return raw[start : start + nbytes]
 
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
 
 
 def in_shape_of(node, buffer):
@@ -458,7 +510,7 @@ def compute_into(out, forward, operands, attrs):
 
 def text_of(program):
     """One line per operation: what it computes, of which type and shape, and where."""
-    names, buffers, lines = {}, {}, []
+    names, lines = {}, []
     for node in [*program.input_nodes, *program.nodes]:
         if node in names:
             continue
@@ -475,15 +527,12 @@ def text_of(program):
             if node.kind == "join" and program.owner[node] is not node:
                 where = "in place"
             elif program.owner[node] is node:
-                array = program.arrays[node]
-                start = array.__array_interface__["data"][0]
-                number, first, end = buffers.get(id(array.base), (len(buffers), start, start))
-                buffers[id(array.base)] = number, min(start, first), max(start + array.nbytes, end)  # of all parts of a join
-                where = f"buffer {number}"
+                start = address(program.arrays[node]) - address(program.memory)
+                where = f"at byte {start}" if 0 <= start < program.memory.nbytes else "in place of an input"
             else:
                 where = f"view of {names[node.inputs[0]]}"
         lines.append((what, f"{node.dtype} {node.shape}", where))
     widths = [max([len(line[i]) for line in lines]) for i in range(2)]
     head = (f"{program.name}: {program.recorded} operations recorded, {len(program.instructions)} instructions, "
-            f"{sum([end - start for _, start, end in buffers.values()]):,} bytes in {len(buffers)} buffers beside the inputs")
+            f"{program.memory.nbytes:,} bytes beside the inputs")
     return "\n".join([head, *[f"  {what:{widths[0]}}  {kind:{widths[1]}}  {where}" for what, kind, where in lines]])

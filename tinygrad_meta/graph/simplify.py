@@ -6,12 +6,12 @@ an operation on constants is computed at once.  What is left is algebra, the lis
 has a pattern, a replacement and a test case.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from math import isfinite, prod
 
 import numpy as np
 
-from ..ops import OPERATIONS, broadcast_to, identity, product_nt, product_tn, relu, step, sum_to
+from ..ops import OPERATIONS, broadcast_to, identity, join, product_nt, product_tn, relu, step, sum_to
 from .record import Node
 
 ELEMENTWISE = {name for name, op in OPERATIONS.items() if op.elementwise}
@@ -22,7 +22,7 @@ PRODUCTS = {"product", "product_nt", "product_tn"}
 def simplify(outputs):
     """Apply the safe rewrites until nothing changes, and of what the reordering ones make of that keep the cheapest."""
     outputs = rewritten(outputs, SAFE)
-    candidates = [outputs, *[rewritten(outputs, SAFE + REORDERING[:n]) for n in range(1, len(REORDERING) + 1)]]
+    candidates = [outputs, *[rewritten(outputs, SAFE + JOINING + REORDERING[:n]) for n in range(len(REORDERING) + 1)]]
     return min(candidates, key=cost)
 
 
@@ -31,8 +31,12 @@ def rewritten(outputs, rewrites):
     by_kind = {kind: [rewrite for rewrite in rewrites if kind in rewrite.kinds] for kind in OPERATIONS}
     changes = True
     while changes:
-        graph, new, changes = Graph(), {}, 0
-        uses = Counter([x for node in order(outputs) for x in node.inputs] + outputs)
+        graph, changes = Graph(), 0
+        new, uses, users = graph.new, Counter(outputs), defaultdict(list)
+        for node in order(outputs):
+            uses.update(node.inputs)
+            for x in node.inputs:
+                users[x].append(node)
         for node in order(outputs):
             copy = graph.copy(node, [new[x] for x in node.inputs])
             for rewrite in by_kind.get(copy.kind, ()) if is_real(copy) else ():
@@ -42,6 +46,7 @@ def rewritten(outputs, rewrites):
                     break
             new[node] = copy
             graph.uses[copy] += uses[node]
+            graph.users[copy] += users[node]
         outputs = [new[node] for node in outputs]
     return outputs
 
@@ -70,7 +75,9 @@ class Graph:
 
     def __init__(self):
         self.known = {}
+        self.new = {}  # of the graph that is being copied: node -> its copy, or what replaces it
         self.uses = Counter()  # how often is it an input, or an output of the graph?
+        self.users = defaultdict(list)  # which operations use it, in the graph that is being copied?
         self.low_rank = {}  # is it a product through a dimension much smaller than its own, or a sum with such a term?
         self.absorbs_sum = {}  # is it a kind of sum that can as well sum over more, or a sum with such a term?
 
@@ -170,7 +177,7 @@ def rewrite(group, kinds, pattern, case, *shapes):
     return enter
 
 
-SAFE, REORDERING = [], []  # the first do not make more work, whatever the graph; the second may
+SAFE, JOINING, REORDERING = [], [], []  # the first do not make more work, whatever the graph; the others may
 
 
 def number(node):
@@ -212,13 +219,31 @@ def double_negation(node, graph):
             return x
 
 
-@rewrite(SAFE, "add subtract", "x + -y = x - y", lambda x, y: (-y + x) - (-x), (3,), (3,))
+@rewrite(SAFE, "add subtract", "x + -y = x - y, -x - y = -(x + y)",
+         lambda x, y: (-y + x) - (-x) * (-x - y), (3,), (3,))  # fmt: skip
 def add_negative(node, graph):
     match node:
-        case Node("add", [x, Node("negative", [y])]) | Node("add", [Node("negative", [y]), x]):
-            return graph("subtract", x, y)
-        case Node("subtract", [x, Node("negative", [y])]):
-            return graph("add", x, y)
+        case Node("add", [x, y]) if negated(y, graph):
+            return graph("subtract", x, negated(y, graph))
+        case Node("add", [x, y]) if negated(x, graph):
+            return graph("subtract", y, negated(x, graph))
+        case Node("subtract", [x, y]) if negated(y, graph):
+            return graph("add", x, negated(y, graph))
+        case Node("subtract", [x, y]) if graph.uses[x] < 2 and negated(x, graph):
+            return graph("negative", graph("add", negated(x, graph), y))
+
+
+def negated(node, graph):
+    """What the node is the negative of, if there is a sign that can be left out."""
+    match node:
+        case Node("negative", [x]):
+            return x
+        case Node("multiply" | "product" | "product_nt" | "product_tn", [x, y]) if graph.uses[node] < 2:
+            return without_sign(node, graph) if (x.kind == "negative") != (y.kind == "negative") else None
+
+
+def without_sign(product, graph):
+    return graph(product.kind, *[x.inputs[0] if x.kind == "negative" else x for x in product.inputs])
 
 
 @rewrite(SAFE, "add", "x + x = x * 2", lambda x: x + x, (3,))
@@ -251,7 +276,8 @@ def gather_signs(node, graph):
 def factor_out_of_sum(node, graph):
     match node:
         case Node("sum_to" | "sum", [Node("multiply", [x, c])]) if (
-            is_factor(c, x) and x.shape == node.inputs[0].shape and node.dtype.itemsize > 2  # float16 ends at 65,504
+            is_factor(c, x) and x.shape == node.inputs[0].shape and graph.uses[node.inputs[0]] < 2
+            and node.dtype.itemsize > 2  # float16 ends at 65,504
         ):
             return graph("multiply", graph(node.kind, x, **node.attrs), number(c))
         case Node("sum_to", [Node("negative", [x])]):
@@ -389,16 +415,20 @@ def transpose_of_product(node, graph):
 def two_outer_products(node, graph):
     if len(node.shape) < 2 or node.shape[-2] == 1:
         return None
-    (x, a), (y, b) = (outer_factors(term, node, graph) for term in node.inputs)
-    if x and y and a.shape == b.shape and "multiply" in (node.inputs[0].kind, node.inputs[1].kind):
+    (x, a), (y, b) = sorted([outer_factors(term, node, graph) for term in node.inputs], key=is_ones)
+    if x and y and a.shape == b.shape and not is_ones((x, a)):
         return graph("product", graph("join", x, y, axis=-1), graph("join", a, b, axis=-2))
+
+
+def is_ones(factors):
+    return factors[0] is not None and factors[0].kind == "broadcast_to"
 
 
 def outer_factors(term, node, graph):
     """A column and a row whose product is the term; of a row, the column is all ones."""
     column, rows = (*node.shape[:-1], 1), ((*node.shape[:-2], 1, node.shape[-1]), (1, node.shape[-1]))
     if node.shape[-1] > 1 and term.shape in rows:
-        return graph("broadcast_to", graph.constant(np.ones((), node.dtype)), shape=column), term
+        return ones(column, node.dtype, graph), term
     if term.kind == "multiply":
         for x, a in (term.inputs, term.inputs[::-1]):
             if x.shape == column and a.shape in rows and node.shape[-1] > 1:
@@ -428,9 +458,93 @@ def one_large_sum(node, graph):
             return graph("reshape", graph("product_tn", rows_of(x, graph), rows_of(y, graph)), shape=node.shape)
 
 
+def ones(shape, dtype, graph):
+    return graph("broadcast_to", graph.constant(np.ones((), dtype)), shape=shape)
+
+
 def rows_of(x, graph):
     """All matrices of a batch below each other, as one matrix."""
     return graph("reshape", x, shape=(prod(x.shape[:-1]), x.shape[-1]))
+
+
+# Joining: what is done to two things separately is done to both at once.  It pays if the joins themselves disappear, which only
+# the whole graph can tell.
+
+
+@rewrite(JOINING, [*PRODUCTS, "multiply"], "-x @ y = -(x @ y), if that is no larger, -x @ -y = x @ y",
+         lambda x, y: ((-x) @ y) * ((-x) @ (-y)), (5, 9), (9, 4))  # fmt: skip
+def sign_out_of_product(node, graph):
+    signs = [x for x in node.inputs if x.kind == "negative"]
+    if len(signs) == 1 and size(node) <= size(signs[0]):
+        return graph("negative", without_sign(node, graph))
+    if len(signs) == 2:
+        return without_sign(node, graph)
+
+
+@rewrite(JOINING, "product_tn sum_to", "x.T @ y and the sum over rows of y = the rows of [x 1].T @ y, for a column x",
+         lambda x, y: product_tn(x, y) * sum_to(y, (5, 1, 4)), (5, 3, 1), (5, 3, 4))  # fmt: skip
+def product_and_sum(node, graph):
+    match node:
+        case Node("product_tn", [x, y]) if x.shape == (*y.shape[:-1], 1) and any(map(is_sum_of_rows, graph.users[y])):
+            return row(0, graph("product_tn", with_ones(x, graph), y), graph)
+        case Node("sum_to", [y]) if is_sum_of_rows(node):
+            for user in graph.users[y]:
+                x = graph.new.get(user.inputs[0])
+                if user.kind == "product_tn" and x and x.shape == (*y.shape[:-1], 1):
+                    return row(1, graph("product_tn", with_ones(x, graph), y), graph)
+
+
+def is_sum_of_rows(node):
+    return node.kind == "sum_to" and node.shape == (*node.inputs[0].shape[:-2], 1, node.inputs[0].shape[-1])
+
+
+def with_ones(x, graph):
+    return graph("join", x, ones(x.shape, x.dtype, graph), axis=-1)
+
+
+def row(i, x, graph):
+    return graph("getitem", x, index=(..., slice(i, i + 1), slice(None)))
+
+
+def row_of(node):
+    """What a node is a row of, and which, or None."""
+    if node.kind == "getitem":
+        match node.attrs["index"]:
+            case (dots, slice(start=int(i), stop=int(j), step=None), slice(start=None, stop=None, step=None)):
+                return (node.inputs[0], i) if dots is ... and j == i + 1 else None
+
+
+@rewrite(JOINING, "add subtract", "row of x + row of y = row of (x + y)",
+         lambda x, y: x[..., 1:2, :] + y[..., 1:2, :], (5, 2, 4), (5, 2, 4))  # fmt: skip
+def sum_of_rows(node, graph):
+    found = [row_of(x) for x in node.inputs]
+    (whole, i) = next(filter(None, found), (None, None))
+    if whole:
+        wholes = [each if each else joined_as_row(i, x, graph) for each, x in zip(found, node.inputs, strict=True)]
+        if all(wholes) and len({(x.shape[-2], j) for x, j in wholes}) == 1:
+            return row(i, graph(node.kind, *[x for x, _ in wholes]), graph)
+
+
+def joined_as_row(i, x, graph):
+    """The join that has ``x`` as its i-th row, and i, if there is one."""
+    for user in graph.users[x]:
+        rows = [graph.new.get(each) for each in user.inputs]
+        if is_join_of_rows(user) and None not in rows and rows.index(x) == i:
+            return graph("join", *rows, axis=-2), i
+
+
+def is_join_of_rows(node):
+    ndim = len(node.shape)
+    return node.kind == "join" and node.attrs["axis"] % ndim == ndim - 2 and all([x.shape[-2] == 1 for x in node.inputs])
+
+
+@rewrite(JOINING, "join", "[first row of x; second row of x] = x",
+         lambda x: join(x[..., 0:1, :], x[..., 1:2, :], axis=-2), (5, 2, 4))  # fmt: skip
+def join_of_rows(node, graph):
+    if is_join_of_rows(node):
+        found = [row_of(x) for x in node.inputs]
+        if None not in found and found == [(found[0][0], i) for i in range(found[0][0].shape[-2])]:
+            return found[0][0]
 
 
 # Reordering changes how much work there is, for better or worse.  The graph is simplified without these, with the first, with

@@ -80,13 +80,16 @@ def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
     """Gradient descent from parameters that are per task already."""
     check_axes(loss_fn, params, support, tasks)
     theta = leaves(params)
-    alphas = one_each(step_size, params, theta)
+    alpha, alphas = common_and_own(step_size, params, theta)
     for _ in range(whole("steps", steps)):
         theta = [p if p.requires_grad else leaf(p) for p in theta]
         losses = check_shape(loss_fn(rebuild(params, theta), *support), tasks)
-        # Tasks share no parameters, so the gradient of the sum of their losses holds each task's own gradient.
-        gradients = grad(sum(losses), theta, create_graph=not first_order)                     # line 5
-        theta = [p - alpha * g for p, alpha, g in zip(theta, alphas, gradients, strict=True)]  # line 6
+        # Tasks share no parameters, so the gradient of the sum of their losses holds each task's own gradient.  And alpha times
+        # the gradient is the gradient of alpha times the loss: one product in place of one for each parameter.
+        moves = grad(alpha * sum(losses), theta, create_graph=not first_order)  # line 5, and the product of line 6
+        if alphas:
+            moves = [own * move for own, move in zip(alphas, moves, strict=True)]
+        theta = [p - move for p, move in zip(theta, moves, strict=True)]        # line 6
     return rebuild(params, theta)
 
 
@@ -107,16 +110,16 @@ def check_axes(f, params, support, tasks):
                              "bias a row, (1, outputs), and a number (1, 1)")
 
 
-def one_each(step_size, params, theta):
-    """The step sizes of ``theta``, the leaves of ``params``: the same for all, unless a structure holds one for each."""
+def common_and_own(step_size, params, theta):
+    """The step size that all parameters have in common, and what each of ``theta``, their leaves, multiplies it with."""
     if isinstance(step_size, (dict, list, tuple)):
         check_alike(params, step_size)
-        alphas = leaves(step_size)
+        own = leaves(step_size)
     elif isinstance(step_size, (Tensor, np.ndarray)):
-        alphas = [step_size] * len(theta)
+        own = [step_size] * len(theta)
     else:
-        return [number("step_size", step_size, least=0)] * len(theta)
-    return [checked_step_size(alpha, p.shape) for alpha, p in zip(alphas, theta, strict=True)]
+        return number("step_size", step_size, least=0), None
+    return 1, [checked_step_size(alpha, p.shape) for alpha, p in zip(own, theta, strict=True)]
 
 
 def checked_step_size(alpha, shape):
@@ -221,7 +224,7 @@ def maml(model, loss, params, support, step_size, steps=1, first_order=False):
     >>> import tinygrad_meta as tg
     >>> line = lambda slope, x: slope * x
     >>> predict = maml(line, tg.nn.mse_loss, tg.tensor([[0.0]]), ([[1.0], [2.0]], [[3.0], [6.0]]), step_size=0.2)
-    >>> predict([[10.0]]).item()
+    >>> round(predict([[10.0]]).item(), 6)
     30.0
     """
     function("model", model)
