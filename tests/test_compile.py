@@ -1037,6 +1037,50 @@ def test_a_wrong_assignment_of_memory_would_be_noticed(monkeypatch):
         assert_nothing_is_overwritten_too_early(compiled.program, [tg.tensor(random(3, 3))])
 
 
+LARGE = 100_000  # entries, so that there are several blocks, and the last one is shorter
+
+IN_BLOCKS = {  # name -> function of two large vectors, and how many calls of NumPy for how many operations
+    "a chain": (lambda x, y: tg.sin(tg.exp(x) * y), 21, 3),
+    "numbers in between": (lambda x, y: (x * 3 + y) / 2, 21, 3),
+    "a chain between sums": (lambda x, y: tg.sum(tg.exp(x - tg.sum(y)) * y), 23, 5),
+    "one operation only": (lambda x, y: x + y, 1, 1),
+    "and one that is an output, too": (lambda x, y: [exp := tg.exp(x), tg.sin(exp) * y, exp * 2], 28, 4),
+    "of another type": (lambda x, y: tg.greater(x, y) * tg.exp(x), 21, 3),
+    "which is written where a number was": (lambda x, y: tg.astype(tg.greater(x, y), "float64") * 2 + y, 16, 4),
+    "read in another order": (lambda x, y: tg.exp(x)[::-1] + tg.exp(x), 2, 2),
+    "read one entry on": (lambda x, y: tg.sin(tg.exp(x))[1:] + tg.exp(x)[:-1], 15, 3),
+    "a single entry of another one": (lambda x, y: tg.sin(tg.exp(x)) * tg.exp(x)[5], 15, 3),
+    "in other shapes": (lambda x, y: tg.sin(tg.exp(x).reshape(2, -1)).reshape(-1) + y, 21, 3),
+    "stretched": (lambda x, y: tg.exp(x) * tg.sum(y.reshape(2, -1), axis=1, keepdims=True).reshape(2)[0], 3, 3),
+    "sums of rows": (lambda x, y: tg.exp(x.reshape(-1, 4)) * tg.sum(y.reshape(-1, 4), axis=0) + 1, 4, 4),
+    "longer than a group": (lambda x, y: chain(x, 120), 840, 120),
+}
+
+
+@pytest.mark.parametrize("f, calls, operations", IN_BLOCKS.values(), ids=IN_BLOCKS)
+def test_large_arrays_are_computed_block_by_block(f, calls, operations):
+    compiled, reusing = tg.compile(f), tg.compile(f, reuse_outputs=True)
+    for _ in range(3):
+        x, y = random(LARGE), random(LARGE)
+        expected = leaves(f(tg.tensor(x), tg.tensor(y)))
+        for g in (compiled, reusing):
+            for a, b in zip(leaves(g(x, y)), expected, strict=True):
+                np.testing.assert_allclose(a.data, b.data, rtol=1e-12)
+    assert (len(compiled.program.instructions), len(compiled.program.computed)) == (calls, operations)
+
+
+def test_parameters_that_are_handed_back_are_moved_block_by_block():
+    optimizer, x, g = tg.optim.Adam(), random(LARGE), random(LARGE)
+    step = tg.compile(optimizer.move, reuse_outputs=True)
+    actual = expected = tg.tensor(x), [tg.tensor(0 * x), tg.tensor(0 * x)]
+    for rates in ((0.1, 1e-8), (0.2, 1e-7), (0.3, 1e-6)):
+        rates = [np.array(rate) for rate in rates]
+        actual, expected = step(actual[0], g, actual[1], *rates), optimizer.move(expected[0], g, expected[1], *rates)
+        for a, b in zip(leaves(actual), leaves(expected), strict=True):
+            np.testing.assert_allclose(a.data, b.data, rtol=1e-13)
+    assert len(step.program.instructions) == 7 * len(step.program.computed)
+
+
 # --------------------------------------------------------------------------------------------------- print and memory
 
 

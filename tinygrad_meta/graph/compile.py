@@ -212,9 +212,14 @@ class Program:
             self.nodes = compute_again(self.nodes)
             self.arrays, self.owner, self.memory = allocate(self.nodes, self.input_nodes, outputs)
         self.inputs, self.outputs = ([self.arrays[node] for node in nodes] for nodes in (self.input_nodes, outputs))
+        self.computed = [node for node in self.nodes if node.op and self.owner[node] is node]
+        readers = defaultdict(list, {x: [None] for x in outputs})
+        for node in self.nodes:
+            for x in node.inputs:
+                readers[x].append(node)
         zeros = {}
-        self.instructions = [instruction(node, [self.arrays[x] for x in node.inputs], self.arrays[node], zeros)
-                             for node in self.nodes if node.op and self.owner[node] is node]
+        self.instructions = [instruction(node, operands, out, zeros) for group in in_groups(self.computed, self.arrays)
+                             for node, operands, out in in_blocks(group, self.arrays, readers)]
         self.lock = threading.Lock()
 
     def __call__(self, given):
@@ -446,6 +451,51 @@ UFUNCS = {name: getattr(np, name) for name in OPERATIONS if isinstance(getattr(n
 CONVOLUTIONS = {"convolve", "convolve_nt", "convolve_tn"}  # which can be told where to write
 
 
+def in_groups(nodes, arrays):
+    """The list in pieces: elementwise operations on large arrays that follow each other are to be run block by block."""
+    group = []
+    for node in nodes:
+        if group and not may_join(node, group, arrays):
+            yield group
+            group = []
+        group.append(node)
+    if group:
+        yield group
+
+
+def may_join(node, group, arrays):
+    """Whether all are elementwise, on as many entries, and nobody writes to what another one reads in another place."""
+    together, written = [*group, node], [arrays[each] for each in (*group, node)]
+    if len(group) == LONGEST or arrays[node].nbytes <= BLOCK or not all([each.kind in UFUNCS for each in together]):
+        return False
+    touched = [*written, *[arrays[x] for each in together for x in each.inputs]]
+    return all([x.flags.c_contiguous and x.size in (1, arrays[node].size) for x in touched]) and all(
+        [(address(x), x.nbytes) == (address(y), y.nbytes) or not np.may_share_memory(x, y) for x in written for y in touched])
+
+
+def in_blocks(group, arrays, readers):
+    """What is to be read and written: by a group, one block after the other, while the block is in the processor's cache."""
+    if len(group) == 1:
+        yield group[0], [arrays[x] for x in group[0].inputs], arrays[group[0]]
+        return
+    size, length = arrays[group[0]].size, BLOCK // max([arrays[node].itemsize for node in group])
+    passing = [node for node in group if all([reader in group for reader in readers[node]])]  # read nowhere else: in place
+    scratch = {address(arrays[node]): new_buffer(BLOCK) for node in passing}                  # of an array, one block will do
+    for start in range(0, size, length):
+        blocks = {}
+        for node in group:
+            for x in (*node.inputs, node):
+                array = arrays[x].reshape(-1)
+                block = array[start : start + length] if array.size > 1 else array.reshape(())
+                if x in passing:
+                    block = scratch[address(array)][: block.nbytes].view(block.dtype)
+                blocks[x] = block
+            yield node, [blocks[x] for x in node.inputs], blocks[node]
+
+
+BLOCK, LONGEST = 2**17, 50  # bytes of each array that are read together; operations in a group
+
+
 def instruction(node, operands, out, zeros):
     kind, attrs = node.kind, node.attrs
     if kind in ("maximum", "minimum"):
@@ -453,7 +503,7 @@ def instruction(node, operands, out, zeros):
     if kind in UFUNCS:
         return partial(UFUNCS[kind], *operands, out)
     if kind == "relu":
-        zero = zeros.setdefault((node.shape, node.dtype), np.zeros(node.shape, node.dtype))  # faster than a single 0
+        zero = zeros.setdefault((out.shape, out.dtype), np.zeros(out.shape, out.dtype))  # faster than a single 0
         return partial(np.maximum, *operands, zero, out=out)
     if kind == "step":
         return partial(np.greater, *operands, np.zeros((), operands[0].dtype), out)
@@ -533,6 +583,6 @@ def text_of(program):
                 where = f"view of {names[node.inputs[0]]}"
         lines.append((what, f"{node.dtype} {node.shape}", where))
     widths = [max([len(line[i]) for line in lines]) for i in range(2)]
-    head = (f"{program.name}: {program.recorded} operations recorded, {len(program.instructions)} instructions, "
+    head = (f"{program.name}: {program.recorded} operations recorded, {len(program.computed)} instructions, "
             f"{program.memory.nbytes:,} bytes beside the inputs")
     return "\n".join([head, *[f"  {what:{widths[0]}}  {kind:{widths[1]}}  {where}" for what, kind, where in lines]])
