@@ -1,9 +1,9 @@
-"""Replaying: record a function once, simplify its graph, give every result a buffer, and run the list of NumPy calls.
+"""Replaying: record a function once, simplify its graph, give every result its memory, and run the list of NumPy calls.
 
     record     run the function and keep its graph (twice, to compare them)   record.py
     simplify   a smaller graph with the same value                            simplify.py
-    order      a list of operations, each after those that it needs           simplify.order
-    allocate   a buffer for each result, used again when the result is dead   Program
+    order      a list of operations, each after those that it needs           freeing_early, compute_again
+    allocate   memory for each result, used again when the result is dead     allocate
     run        the list, one NumPy call after the other                       Program.__call__
 
 What is saved is everything but the arithmetic: no tensors are made on the way, no rules looked up, hardly any memory is
@@ -194,7 +194,7 @@ class Itself:
 
 
 class Program:
-    """A list of NumPy calls, and the buffers that they read and write."""
+    """A list of NumPy calls, and the memory that they read and write."""
 
     def __init__(self, f, args, options, reuse_outputs):
         self.reuse_outputs = reuse_outputs
@@ -208,18 +208,12 @@ class Program:
         outputs = simplify(outputs)
         self.nodes = freeing_early(order(outputs), outputs)
         self.arrays, self.owner, self.memory = allocate(self.nodes, self.input_nodes, outputs)
-        if self.memory.nbytes > CACHE:
+        if self.memory.nbytes > CACHE:  # where less memory is worth some work
             self.nodes = compute_again(self.nodes)
             self.arrays, self.owner, self.memory = allocate(self.nodes, self.input_nodes, outputs)
         self.inputs, self.outputs = ([self.arrays[node] for node in nodes] for nodes in (self.input_nodes, outputs))
         self.computed = [node for node in self.nodes if node.op and self.owner[node] is node]
-        readers = defaultdict(list, {x: [None] for x in outputs})
-        for node in self.nodes:
-            for x in node.inputs:
-                readers[x].append(node)
-        zeros = {}
-        self.instructions = [instruction(node, operands, out, zeros) for group in in_groups(self.computed, self.arrays)
-                             for node, operands, out in in_blocks(group, self.arrays, readers)]
+        self.instructions = [*calls(self.computed, self.arrays, readers_of(self.nodes, outputs))]
         self.lock = threading.Lock()
 
     def __call__(self, given):
@@ -271,31 +265,46 @@ def description(inputs, outputs, returned):
     return nodes, [position[x] for x in outputs], frozen(returned)
 
 
+# Order.
+
+
 def freeing_early(nodes, outputs):
     """The same list in another order: what frees as much memory as it takes comes as soon as it can be computed."""
-    users = defaultdict(list)
-    for node in nodes:
-        for x in set(node.inputs):
-            users[x].append(node)
-    waiting_for = {node: len(set(node.inputs)) for node in nodes}
-    unread = {node: len(users[node]) + (node in set(outputs)) for node in nodes}
-    ordered = {}  # as a list without repetitions
+    readers = readers_of(nodes, outputs)
+    unread = {node: len(readers[node]) for node in nodes}
+    missing = {None: 0} | {node: len(set(node.inputs)) for node in nodes}
+    listed, ordered = {None}, []
 
-    def frees_enough(node):
+    def is_welcome(node):
+        if node in listed or missing[node]:
+            return False
         return size(node) <= sum([size(x) for x in set(node.inputs) if x.op and unread[x] == 1])
 
     for node in nodes:
-        ready = [] if node in ordered else [node]
+        ready = [] if node in listed else [node]
+        listed.update(ready)
         for node in ready:  # which grows meanwhile
-            ordered[node] = None
+            ordered.append(node)
             for x in set(node.inputs):
                 unread[x] -= 1
-            for user in users[node]:
-                waiting_for[user] -= 1
-            near = dict.fromkeys([user for x in (*node.inputs, node) for user in users[x]])
-            ready += [user for user in near if not waiting_for[user] and user not in ordered and user not in ready
-                      and frees_enough(user)]
-    return list(ordered)
+            for reader in readers[node]:
+                missing[reader] -= 1
+            last_readers = [reader for x in node.inputs if unread[x] == 1 for reader in readers[x]]
+            for reader in filter(is_welcome, [*readers[node], *last_readers]):
+                listed.add(reader)
+                ready.append(reader)
+    return ordered
+
+
+def readers_of(nodes, outputs):
+    """For every node, those that read it, with None for whoever called the function."""
+    readers = {node: [] for node in nodes}
+    for node in nodes:
+        for x in set(node.inputs):
+            readers[x].append(node)
+    for node in outputs:
+        readers[node].append(None)
+    return readers
 
 
 def compute_again(nodes, distance=30):
@@ -363,8 +372,8 @@ class Piece:
 
     nbytes: int
     first: int
-    last: int = -1
-    start: int = -1
+    last: int = 0
+    start: int = 0
 
 
 def place(pieces):
@@ -376,13 +385,12 @@ def place(pieces):
     first, last, start, end = np.zeros((4, len(pieces)), int)
     for i, piece in enumerate(pieces):
         together = np.flatnonzero((first[:i] <= piece.last) & (last[:i] >= piece.first))
-        lowest = 0
         for j in together[np.argsort(start[together])]:
-            if start[j] - lowest >= piece.nbytes:
+            if start[j] - piece.start >= piece.nbytes:
                 break
-            lowest = max(lowest, end[j])
-        piece.start = lowest
-        first[i], last[i], start[i], end[i] = piece.first, piece.last, lowest, -(-(lowest + piece.nbytes) // ALIGNMENT) * ALIGNMENT
+            piece.start = max(piece.start, int(end[j]))
+        lines = -(-piece.nbytes // ALIGNMENT)
+        first[i], last[i], start[i], end[i] = piece.first, piece.last, piece.start, piece.start + lines * ALIGNMENT
     return int(end.max(initial=0))
 
 
@@ -449,6 +457,13 @@ def in_shape_of(node, buffer):
 
 UFUNCS = {name: getattr(np, name) for name in OPERATIONS if isinstance(getattr(np, name, None), np.ufunc)}
 CONVOLUTIONS = {"convolve", "convolve_nt", "convolve_tn"}  # which can be told where to write
+
+
+def calls(nodes, arrays, readers):
+    zeros = {}
+    for group in in_groups(nodes, arrays):
+        for node, operands, out in in_blocks(group, arrays, readers):
+            yield instruction(node, operands, out, zeros)
 
 
 def in_groups(nodes, arrays):
