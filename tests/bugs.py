@@ -262,7 +262,7 @@ print(f"adapted {adapted:.2f}, meta-gradient {g:.2f}")
         "The step is right and its result is a new leaf: the habit of ordinary training, where the outcome of a step is not "
         "differentiated.",
         "tinygrad_meta/meta/maml.py descend",
-        [("[p - move for p", "[Tensor(p.data - move.data, requires_grad=True) for p")],
+        [("[p + move for p", "[Tensor(p.data + move.data, requires_grad=True) for p")],
         """\
 def support_loss(theta, x, y):
     return theta ** 3
@@ -305,7 +305,7 @@ for alpha in (0.0, 0.01, 0.05):
         "All tasks are adapted at once, by the gradient of one number. It must be the *sum* of the tasks' losses. The mean "
         "divides every task's inner step by the number of tasks.",
         "tinygrad_meta/meta/maml.py descend",
-        [("grad(alpha * sum(losses), theta,", "grad(alpha * mean(losses), theta,")],
+        [("grad(-alpha * sum(losses), theta,", "grad(-alpha * mean(losses), theta,")],
         """\
 def loss_fn(theta, x, y):
     return tg.mean((theta - y) ** 2, axis=(-2, -1))

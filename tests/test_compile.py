@@ -1043,6 +1043,8 @@ IN_BLOCKS = {  # name -> function of two large vectors, and how many calls of Nu
     "a chain": (lambda x, y: tg.sin(tg.exp(x) * y), 21, 3),
     "numbers in between": (lambda x, y: (x * 3 + y) / 2, 21, 3),
     "a chain between sums": (lambda x, y: tg.sum(tg.exp(x - tg.sum(y)) * y), 23, 5),
+    "a number before": (lambda x, y: (tg.sum(y) + 1) * x, 3, 3),
+    "a number in between": (lambda x, y: [tg.exp(x) * y, tg.exp(tg.sum(x) * 1e-3), tg.sin(x)], 18, 6),
     "one operation only": (lambda x, y: x + y, 1, 1),
     "and one that is an output, too": (lambda x, y: [exp := tg.exp(x), tg.sin(exp) * y, exp * 2], 28, 4),
     "of another type": (lambda x, y: tg.greater(x, y) * tg.exp(x), 21, 3),

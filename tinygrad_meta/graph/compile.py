@@ -484,7 +484,9 @@ def may_join(node, group, arrays):
     if len(group) == LONGEST or arrays[node].nbytes <= BLOCK or not all([each.kind in UFUNCS for each in together]):
         return False
     touched = [*written, *[arrays[x] for each in together for x in each.inputs]]
-    return all([x.flags.c_contiguous and x.size in (1, arrays[node].size) for x in touched]) and all(
+    if {x.size for x in written} != {arrays[node].size} or not {x.size for x in touched} <= {arrays[node].size, 1}:
+        return False
+    return all([x.flags.c_contiguous for x in touched]) and all(
         [(address(x), x.nbytes) == (address(y), y.nbytes) or not np.may_share_memory(x, y) for x in written for y in touched])
 
 

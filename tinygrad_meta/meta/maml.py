@@ -63,7 +63,7 @@ def adapt(loss_fn, params, support, step_size, steps=1, first_order=False):
     >>> loss = lambda theta, x, y: tg.mean((theta - y) ** 2, axis=(-2, -1))
     >>> theta = tg.tensor(0.0, requires_grad=True)
     >>> tg.meta.adapt(loss, theta, (None, [[3.0]]), step_size=0.25)
-    Tensor(1.5, dtype=float64, op=subtract)
+    Tensor(1.5, dtype=float64, op=add)
     """
     function("loss_fn", loss_fn)
     with no_grad():
@@ -84,12 +84,12 @@ def descend(loss_fn, params, support, step_size, steps, first_order, tasks):
     for _ in range(whole("steps", steps)):
         theta = [p if p.requires_grad else leaf(p) for p in theta]
         losses = check_shape(loss_fn(rebuild(params, theta), *support), tasks)
-        # Tasks share no parameters, so the gradient of the sum of their losses holds each task's own gradient.  And alpha times
-        # the gradient is the gradient of alpha times the loss: one product in place of one for each parameter.
-        moves = grad(alpha * sum(losses), theta, create_graph=not first_order)  # line 5, and the product of line 6
+        # Tasks share no parameters, so the gradient of the sum of their losses holds each task's own gradient.  And -alpha times
+        # it is the gradient of -alpha times the losses: one product in place of one for each parameter.
+        moves = grad(-alpha * sum(losses), theta, create_graph=not first_order)  # line 5, times -alpha
         if alphas:
             moves = [own * move for own, move in zip(alphas, moves, strict=True)]
-        theta = [p - move for p, move in zip(theta, moves, strict=True)]        # line 6
+        theta = [p + move for p, move in zip(theta, moves, strict=True)]         # line 6
     return rebuild(params, theta)
 
 
