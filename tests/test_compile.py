@@ -1047,7 +1047,10 @@ IN_BLOCKS = {  # name -> function of two large vectors, and how many calls of Nu
     "a number in between": (lambda x, y: [tg.exp(x) * y, tg.exp(tg.sum(x) * 1e-3), tg.sin(x)], 18, 6),
     "one operation only": (lambda x, y: x + y, 1, 1),
     "and one that is an output, too": (lambda x, y: [exp := tg.exp(x), tg.sin(exp) * y, exp * 2], 28, 4),
-    "of another type": (lambda x, y: tg.greater(x, y) * tg.exp(x), 21, 3),
+    "of another type": (lambda x, y: tg.greater(x, y) * tg.exp(x), 15, 3),
+    "an input, read backwards": (lambda x, y: tg.sin(x * 2) + y[::-1], 15, 3),
+    "of different lengths": (lambda x, y: [tg.exp(x), tg.sin(y[:50_000])], 2, 2),
+    "one that is written where another one reads": (lambda x, y: twice_and_cosine(tg.sin(product_with_one(x)[1:])), 23, 5),
     "which is written where a number was": (lambda x, y: tg.astype(tg.greater(x, y), "float64") * 2 + y, 16, 4),
     "read in another order": (lambda x, y: tg.exp(x)[::-1] + tg.exp(x), 2, 2),
     "read one entry on": (lambda x, y: tg.sin(tg.exp(x))[1:] + tg.exp(x)[:-1], 15, 3),
@@ -1057,6 +1060,14 @@ IN_BLOCKS = {  # name -> function of two large vectors, and how many calls of Nu
     "sums of rows": (lambda x, y: tg.exp(x.reshape(-1, 4)) * tg.sum(y.reshape(-1, 4), axis=0) + 1, 4, 4),
     "longer than a group": (lambda x, y: chain(x, 120), 840, 120),
 }
+
+
+def product_with_one(x):
+    return (x.reshape(-1, 4) @ np.eye(4)).reshape(-1)
+
+
+def twice_and_cosine(x):
+    return x * 2 + tg.cos(x)
 
 
 @pytest.mark.parametrize("f, calls, operations", IN_BLOCKS.values(), ids=IN_BLOCKS)

@@ -460,6 +460,7 @@ CONVOLUTIONS = {"convolve", "convolve_nt", "convolve_tn"}  # which can be told w
 
 
 def calls(nodes, arrays, readers):
+    """The instructions, one for each node or, in a group, for each node and block."""
     zeros = {}
     for group in in_groups(nodes, arrays):
         for node, operands, out in in_blocks(group, arrays, readers):
@@ -480,14 +481,19 @@ def in_groups(nodes, arrays):
 
 def may_join(node, group, arrays):
     """Whether all are elementwise, on as many entries, and nobody writes to what another one reads in another place."""
-    together, written = [*group, node], [arrays[each] for each in (*group, node)]
-    if len(group) == LONGEST or arrays[node].nbytes <= BLOCK or not all([each.kind in UFUNCS for each in together]):
+    if len(group) == LONGEST or not all([runs_in_blocks(each, arrays) for each in (group[0], node)]):
         return False
-    touched = [*written, *[arrays[x] for each in together for x in each.inputs]]
-    if {x.size for x in written} != {arrays[node].size} or not {x.size for x in touched} <= {arrays[node].size, 1}:
+    if arrays[node].size != arrays[group[0]].size:
         return False
-    return all([x.flags.c_contiguous for x in touched]) and all(
-        [(address(x), x.nbytes) == (address(y), y.nbytes) or not np.may_share_memory(x, y) for x in written for y in touched])
+    pairs = [(arrays[each], arrays[x]) for each in (*group, node) for x in (node, *node.inputs)]
+    pairs += [(arrays[node], arrays[x]) for each in group for x in each.inputs]
+    return all([(address(x), x.nbytes) == (address(y), y.nbytes) or not np.may_share_memory(x, y) for x, y in pairs])
+
+
+def runs_in_blocks(node, arrays):
+    read, written = [arrays[x] for x in node.inputs], arrays[node]
+    return (node.kind in UFUNCS and written.nbytes > BLOCK
+            and all([x.flags.c_contiguous and x.size in (1, written.size) for x in (*read, written)]))
 
 
 def in_blocks(group, arrays, readers):
