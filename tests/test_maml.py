@@ -326,6 +326,13 @@ def test_a_step_size_for_every_entry_of_a_single_task():
         np.testing.assert_allclose(a.data, b.data, rtol=1e-14)
 
 
+def test_a_small_step_in_half_precision_is_not_rounded_away():
+    """alpha / n, 1e-7, is too small for float16; alpha times the gradient, 0.05, is not."""
+    x, theta = np.full((1000, 1), 500, np.float16), tg.tensor([[0.0]], "float16", requires_grad=True)
+    adapted = adapt(lambda theta, x, y: tg.mean(theta * x, axis=(-2, -1)), theta, (x, x), step_size=1e-4)
+    assert adapted.dtype == np.float16 and adapted.item() == pytest.approx(-0.05, rel=1e-2)
+
+
 @pytest.mark.parametrize("eager", [False, True])
 def test_meta_training_in_float32_stays_there(eager):
     batch = tg.tasks.SineTasks(dtype=np.float32).sample(3, 4, 6, rng=1)

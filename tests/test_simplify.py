@@ -192,6 +192,8 @@ OF_OTHER_TYPES = {  # name -> function of integers, booleans, or float32 and flo
     "(float32 @ float64) * 3": (lambda x, y: (x @ y) * 3, [np.ones((9, 2), np.float32), np.ones((2, 9))]),
     "(int @ float) * 2.5": (lambda x, y: (x @ y) * 2.5, [np.ones((9, 2), int), np.ones((2, 9))]),
     "(float @ int) * 2.5": (lambda x, y: (x @ y) * 2.5, [np.ones((9, 2)), np.ones((2, 9), int)]),
+    "float + (-int) * float": (lambda x, y, z: x + (-y) * z, [np.ones(3), np.array([1, 0, 3], np.uint8), np.array([1.0, 2, 3])]),
+    "-(-int @ float) - float": (lambda x, y: -((-x) @ y) - (-x) @ y, [np.ones((9, 2), np.uint8), np.ones((2, 9))]),
     "-(int @ float)": (lambda x, y: -(x @ y), [np.ones((9, 2), np.uint8), np.ones((2, 9))]),
     "sum(int * inf)": (lambda x: tg.sum(x * np.inf), [np.array([1, 2])]),
     "-(int * nan)": (lambda x: -(x * np.nan), [np.array([1, 2])]),

@@ -273,15 +273,15 @@ def freeing_early(nodes, outputs):
     readers = readers_of(nodes, outputs)
     unread = {node: len(readers[node]) for node in nodes}
     missing = {None: 0} | {node: len(set(node.inputs)) for node in nodes}
-    listed, ordered = {None}, []
+    listed, ordered = {None}, []  # None, who called the function, is never ready
 
-    def is_welcome(node):
+    def comes_for_free(node):
         if node in listed or missing[node]:
             return False
-        return size(node) <= sum([size(x) for x in set(node.inputs) if x.op and unread[x] == 1])
+        return nbytes(node) <= sum([nbytes(x) for x in set(node.inputs) if x.op and unread[x] == 1])
 
-    for node in nodes:
-        ready = [] if node in listed else [node]
+    for next_node in nodes:
+        ready = [] if next_node in listed else [next_node]
         listed.update(ready)
         for node in ready:  # which grows meanwhile
             ordered.append(node)
@@ -290,7 +290,7 @@ def freeing_early(nodes, outputs):
             for reader in readers[node]:
                 missing[reader] -= 1
             last_readers = [reader for x in node.inputs if unread[x] == 1 for reader in readers[x]]
-            for reader in filter(is_welcome, [*readers[node], *last_readers]):
+            for reader in filter(comes_for_free, [*readers[node], *last_readers]):
                 listed.add(reader)
                 ready.append(reader)
     return ordered
@@ -329,8 +329,8 @@ VIEWS = {"identity", "reshape", "broadcast_to", "permute_dims", "getitem"}
 
 def allocate(nodes, inputs, outputs):
     """An array for every node, none of which is written to while anybody still needs what it holds, and the memory they share."""
-    arrays = {x: in_shape_of(x, new_buffer(size(x) * x.dtype.itemsize)) for x in inputs}
-    scratch = np.empty(max([size(node) * node.dtype.itemsize for node in [*inputs, *nodes]], default=0), np.uint8)
+    arrays = {x: in_shape_of(x, new_buffer(nbytes(x))) for x in inputs}
+    scratch = np.empty(max(map(nbytes, [*inputs, *nodes]), default=0), np.uint8)
     sketch, owner = lay_out(nodes, arrays, lambda node: in_shape_of(node, scratch))
     places = places_in_joins(nodes, sketch, owner)
     holder = {x: places.get(node, (node,))[0] for x, node in owner.items()}  # of the memory: the owner, or what it is a part of
@@ -350,10 +350,10 @@ def allocate(nodes, inputs, outputs):
                 taken[node] = replaces[node]
             elif whole not in pieces:
                 piece = next((pieces[x] for x in overwritten if x in pieces), None)
-                pieces[whole] = piece or Piece(size(whole) * whole.dtype.itemsize, position)
+                pieces[whole] = piece or Piece(nbytes(whole), position)
             if whole in pieces:
                 pieces[whole].last = last_use.get(whole, position)
-    memory = new_buffer(place({id(piece): piece for piece in pieces.values()}.values()))
+    memory = new_buffer(place({id(piece): piece for piece in pieces.values()}.values()))  # each once: results may share one
 
     def storage(node):
         if node in taken:
@@ -385,10 +385,10 @@ def place(pieces):
     first, last, start, end = np.zeros((4, len(pieces)), int)
     for i, piece in enumerate(pieces):
         together = np.flatnonzero((first[:i] <= piece.last) & (last[:i] >= piece.first))
-        for j in together[np.argsort(start[together])]:
-            if start[j] - piece.start >= piece.nbytes:
-                break
-            piece.start = max(piece.start, int(end[j]))
+        together = together[np.argsort(start[together])]
+        gaps = np.maximum.accumulate([0, *end[together]])  # where they begin; the last one has no end
+        fitting = np.flatnonzero(start[together] - gaps[:-1] >= piece.nbytes)
+        piece.start = int(gaps[fitting[0] if fitting.size else -1])
         lines = -(-piece.nbytes // ALIGNMENT)
         first[i], last[i], start[i], end[i] = piece.first, piece.last, piece.start, piece.start + lines * ALIGNMENT
     return int(end.max(initial=0))
@@ -450,7 +450,11 @@ def address(array):
 
 
 def in_shape_of(node, buffer):
-    return buffer[: size(node) * node.dtype.itemsize].view(node.dtype).reshape(node.shape)
+    return buffer[: nbytes(node)].view(node.dtype).reshape(node.shape)
+
+
+def nbytes(node):
+    return size(node) * node.dtype.itemsize
 
 
 # Run.  An instruction is a NumPy function together with the arrays that it reads and the one that it writes.
@@ -468,26 +472,23 @@ def calls(nodes, arrays, readers):
 
 
 def in_groups(nodes, arrays):
-    """The list in pieces: elementwise operations on large arrays that follow each other are to be run block by block."""
-    group = []
+    """The list in pieces: elementwise operations on large arrays that follow each other are to be run block by block.
+
+    Each on as many entries; and where one writes, no other one may read or write but exactly the same bytes.
+    """
+    group, written, touched = [], {}, {}
     for node in nodes:
-        if group and not may_join(node, group, arrays):
+        writes, touches = by_place([arrays[node]]), by_place([arrays[x] for x in (node, *node.inputs)])
+        if group and not (runs_in_blocks(group[0], arrays) and runs_in_blocks(node, arrays) and len(group) < LONGEST
+                          and arrays[node].size == arrays[group[0]].size
+                          and are_apart(writes, touched | touches) and are_apart(written, touches)):
             yield group
-            group = []
+            group, written, touched = [], {}, {}
         group.append(node)
+        written |= writes
+        touched |= touches
     if group:
         yield group
-
-
-def may_join(node, group, arrays):
-    """Whether all are elementwise, on as many entries, and nobody writes to what another one reads in another place."""
-    if len(group) == LONGEST or not all([runs_in_blocks(each, arrays) for each in (group[0], node)]):
-        return False
-    if arrays[node].size != arrays[group[0]].size:
-        return False
-    pairs = [(arrays[each], arrays[x]) for each in (*group, node) for x in (node, *node.inputs)]
-    pairs += [(arrays[node], arrays[x]) for each in group for x in each.inputs]
-    return all([(address(x), x.nbytes) == (address(y), y.nbytes) or not np.may_share_memory(x, y) for x, y in pairs])
 
 
 def runs_in_blocks(node, arrays):
@@ -496,15 +497,27 @@ def runs_in_blocks(node, arrays):
             and all([x.flags.c_contiguous and x.size in (1, written.size) for x in (*read, written)]))
 
 
+def by_place(arrays):
+    return {(address(array), array.nbytes): array for array in arrays}
+
+
+def are_apart(these, others):
+    """Whether arrays that share memory share all of it."""
+    return not any([np.may_share_memory(x, y) for here, x in these.items() for there, y in others.items() if here != there])
+
+
 def in_blocks(group, arrays, readers):
-    """What is to be read and written: by a group, one block after the other, while the block is in the processor's cache."""
+    """What is to be read and written: by a group, one block after the other, while the block is in the processor's cache.
+
+    What only the group reads never leaves the cache: a block of its own takes the place of its array, which stays untouched.
+    """
     if len(group) == 1:
         yield group[0], [arrays[x] for x in group[0].inputs], arrays[group[0]]
         return
-    size, length = arrays[group[0]].size, BLOCK // max([arrays[node].itemsize for node in group])
-    passing = [node for node in group if all([reader in group for reader in readers[node]])]  # read nowhere else: in place
-    scratch = {address(arrays[node]): new_buffer(BLOCK) for node in passing}                  # of an array, one block will do
-    for start in range(0, size, length):
+    entries, length = arrays[group[0]].size, BLOCK // max([arrays[node].itemsize for node in group])
+    passing = {node for node in group if all([reader in group for reader in readers[node]])}  # so it has no views
+    scratch = {address(arrays[node]): new_buffer(BLOCK) for node in passing}
+    for start in range(0, entries, length):
         blocks = {}
         for node in group:
             for x in (*node.inputs, node):

@@ -20,10 +20,10 @@ PRODUCTS = {"product", "product_nt", "product_tn"}
 
 
 def simplify(outputs):
-    """Apply the safe rewrites until nothing changes, and of what the reordering ones make of that keep the cheapest."""
+    """Apply the safe rewrites until nothing changes, and of what the others make of that keep the cheapest whole."""
     outputs = rewritten(outputs, SAFE)
-    candidates = [outputs, *[rewritten(outputs, SAFE + JOINING + REORDERING[:n]) for n in range(len(REORDERING) + 1)]]
-    return min(candidates, key=cost)
+    others = [REORDERING, *[JOINING + REORDERING[:n] for n in range(len(REORDERING) + 1)]]
+    return min([outputs, *[rewritten(outputs, SAFE + rewrites) for rewrites in others]], key=cost)
 
 
 def rewritten(outputs, rewrites):
@@ -47,6 +47,7 @@ def rewritten(outputs, rewrites):
             new[node] = copy
             graph.uses[copy] += uses[node]
             graph.users[copy] += users[node]
+            graph.summed[copy] |= any(map(is_sum_of_rows, users[node]))
         outputs = [new[node] for node in outputs]
     return outputs
 
@@ -78,6 +79,7 @@ class Graph:
         self.new = {}  # of the graph that is being copied: node -> its copy, or what replaces it
         self.uses = Counter()  # how often is it an input, or an output of the graph?
         self.users = defaultdict(list)  # which operations use it, in the graph that is being copied?
+        self.summed = defaultdict(bool)  # is the sum over its rows among them?
         self.low_rank = {}  # is it a product through a dimension much smaller than its own, or a sum with such a term?
         self.absorbs_sum = {}  # is it a kind of sum that can as well sum over more, or a sum with such a term?
 
@@ -238,11 +240,11 @@ def negated(node, graph):
     match node:
         case Node("negative", [x]):
             return x
-        case Node("multiply" | "product" | "product_nt" | "product_tn", [x, y]) if graph.uses[node] < 2:
-            return without_sign(node, graph) if (x.kind == "negative") != (y.kind == "negative") else None
+        case Node("multiply" | "product" | "product_nt" | "product_tn", [x, y]) if graph.uses[node] < 2 and is_real(node):
+            return without_signs(node, graph) if (x.kind == "negative") != (y.kind == "negative") else None
 
 
-def without_sign(product, graph):
+def without_signs(product, graph):
     return graph(product.kind, *[x.inputs[0] if x.kind == "negative" else x for x in product.inputs])
 
 
@@ -468,7 +470,7 @@ def rows_of(x, graph):
 
 
 # Joining: what is done to two things separately is done to both at once.  It pays if the joins themselves disappear, which only
-# the whole graph can tell.
+# the whole graph can tell: it is simplified without these and with them, and the cheapest is kept.
 
 
 @rewrite(JOINING, [*PRODUCTS, "multiply"], "-x @ y = -(x @ y), if that is no larger, -x @ -y = x @ y",
@@ -476,16 +478,16 @@ def rows_of(x, graph):
 def sign_out_of_product(node, graph):
     signs = [x for x in node.inputs if x.kind == "negative"]
     if len(signs) == 1 and size(node) <= size(signs[0]):
-        return graph("negative", without_sign(node, graph))
+        return graph("negative", without_signs(node, graph))
     if len(signs) == 2:
-        return without_sign(node, graph)
+        return without_signs(node, graph)
 
 
 @rewrite(JOINING, "product_tn sum_to", "x.T @ y and the sum over rows of y = the rows of [x 1].T @ y, for a column x",
          lambda x, y: product_tn(x, y) * sum_to(y, (5, 1, 4)), (5, 3, 1), (5, 3, 4))  # fmt: skip
 def product_and_sum(node, graph):
     match node:
-        case Node("product_tn", [x, y]) if x.shape == (*y.shape[:-1], 1) and any(map(is_sum_of_rows, graph.users[y])):
+        case Node("product_tn", [x, y]) if x.shape == (*y.shape[:-1], 1) and graph.summed[y]:
             return row(0, graph("product_tn", with_ones(x, graph), y), graph)
         case Node("sum_to", [y]) if is_sum_of_rows(node):
             for user in graph.users[y]:
@@ -495,7 +497,7 @@ def product_and_sum(node, graph):
 
 
 def is_sum_of_rows(node):
-    return node.kind == "sum_to" and node.shape == (*node.inputs[0].shape[:-2], 1, node.inputs[0].shape[-1])
+    return node.kind == "sum_to" and node.shape == (*node.inputs[0].shape[:-2], 1, *node.inputs[0].shape[-1:])
 
 
 def with_ones(x, graph):
@@ -514,23 +516,24 @@ def row_of(node):
                 return (node.inputs[0], i) if dots is ... and j == i + 1 else None
 
 
-@rewrite(JOINING, "add subtract", "row of x + row of y = row of (x + y)",
+@rewrite(JOINING, "add subtract", "row of x + row of y = row of (x + y), if these have two",
          lambda x, y: x[..., 1:2, :] + y[..., 1:2, :], (5, 2, 4), (5, 2, 4))  # fmt: skip
 def sum_of_rows(node, graph):
     found = [row_of(x) for x in node.inputs]
     (whole, i) = next(filter(None, found), (None, None))
-    if whole:
-        wholes = [each if each else joined_as_row(i, x, graph) for each, x in zip(found, node.inputs, strict=True)]
-        if all(wholes) and len({(x.shape[-2], j) for x, j in wholes}) == 1:
-            return row(i, graph(node.kind, *[x for x, _ in wholes]), graph)
+    if whole and whole.shape[-2] == 2 and 0 <= i < 2:
+        rows = [each or joined_as_row(i, x, graph) for each, x in zip(found, node.inputs, strict=True)]
+        if all(rows) and {(x.shape[-2], j) for x, j in rows} == {(2, i)}:
+            return row(i, graph(node.kind, *[x for x, _ in rows]), graph)
 
 
 def joined_as_row(i, x, graph):
     """The join that has ``x`` as its i-th row, and i, if there is one."""
     for user in graph.users[x]:
-        rows = [graph.new.get(each) for each in user.inputs]
-        if is_join_of_rows(user) and None not in rows and rows.index(x) == i:
-            return graph("join", *rows, axis=-2), i
+        if is_join_of_rows(user) and len(user.inputs) == 2 and graph.new.get(user.inputs[i]) is x:
+            rows = [graph.new.get(each) for each in user.inputs]
+            if None not in rows:
+                return graph("join", *rows, axis=-2), i
 
 
 def is_join_of_rows(node):

@@ -111,12 +111,12 @@ def check_axes(f, params, support, tasks):
 
 
 def common_and_own(step_size, params, theta):
-    """The step size that all parameters have in common, and what each of ``theta``, their leaves, multiplies it with."""
+    """One step size for all, or 1 and a list: what each of ``theta``, the leaves of ``params``, multiplies it with."""
     if isinstance(step_size, (dict, list, tuple)):
         check_alike(params, step_size)
         own = leaves(step_size)
-    elif isinstance(step_size, (Tensor, np.ndarray)):
-        own = [step_size] * len(theta)
+    elif isinstance(step_size, (Tensor, np.ndarray)) or any([p.dtype == np.float16 for p in theta]):
+        own = [step_size] * len(theta)  # in half precision, alpha / n may be too small a number
     else:
         return number("step_size", step_size, least=0), None
     return 1, [checked_step_size(alpha, p.shape) for alpha, p in zip(own, theta, strict=True)]
