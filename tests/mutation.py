@@ -52,7 +52,7 @@ NEVER = ["a_million", "memory_is_flat", "flat_memory", "garbage_collector"]  # a
 ONES = "grad_outputs = [Tensor(np.ones(out.shape, out.dtype)) for out in outputs]"
 MOVED = "np.moveaxis(view, (-3, -2, -1), (0, 1, 2))"
 APART = "apart, together = (spread(gradient_of, executor, workers, eager), faster(move))"
-SCRATCH = "max(map(nbytes, [*inputs, *nodes]), default=0)"
+SCRATCH = "scratch = np.empty(max(map(nbytes, [*inputs, *nodes]), default=0), np.uint8)"
 SIGMOID = "return np.where(x < 0, small, one) / (one + small)"
 NONE_AT_ALL = "support[:1] != query[:1] or not support or 0 in support + query"
 BESIDE = "x, y = (as_tensor(x, beside=y), as_tensor(y, beside=x))"
