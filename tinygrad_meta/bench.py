@@ -333,8 +333,10 @@ class ColdStart(MetaGradient):
         program = ("import os; from tinygrad_meta.bench import MetaGradient, flat\n"
                    f"print(flat(MetaGradient().prepare({contender!r})()).tolist(), flush=True); os._exit(0)")
 
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}  # as usual: what is imported was compiled before
+
         def compute():
-            done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+            done = subprocess.run([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True, check=True)
             return [json.loads(done.stdout)]
 
         return compute

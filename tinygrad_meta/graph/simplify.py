@@ -22,8 +22,12 @@ PRODUCTS = {"product", "product_nt", "product_tn"}
 def simplify(outputs):
     """Apply the safe rewrites until nothing changes, and of what the others make of that keep the cheapest whole."""
     outputs = rewritten(outputs, SAFE)
-    others = [REORDERING, *[JOINING + REORDERING[:n] for n in range(len(REORDERING) + 1)]]
-    return min([outputs, *[rewritten(outputs, SAFE + rewrites) for rewrites in others]], key=cost)
+    joined = [rewritten(outputs, SAFE + JOINING)]
+    for n in range(1, len(REORDERING) + 1):
+        joined.append(rewritten(joined[-1], SAFE + JOINING + REORDERING[:n]))
+    costs = [cost(each) for each in joined]
+    best = costs.index(min(costs))
+    return min([outputs, joined[best], rewritten(outputs, SAFE + REORDERING[:best])], key=cost)
 
 
 def rewritten(outputs, rewrites):
@@ -31,13 +35,13 @@ def rewritten(outputs, rewrites):
     by_kind = {kind: [rewrite for rewrite in rewrites if kind in rewrite.kinds] for kind in OPERATIONS}
     changes = True
     while changes:
-        graph, changes = Graph(), 0
+        graph, nodes, changes = Graph(), order(outputs), 0
         new, uses, users = graph.new, Counter(outputs), defaultdict(list)
-        for node in order(outputs):
-            uses.update(node.inputs)
+        for node in nodes:
             for x in node.inputs:
+                uses[x] += 1
                 users[x].append(node)
-        for node in order(outputs):
+        for node in nodes:
             copy = graph.copy(node, [new[x] for x in node.inputs])
             for rewrite in by_kind.get(copy.kind, ()) if is_real(copy) else ():
                 replacement = rewrite.replace(copy, graph)
@@ -551,7 +555,7 @@ def join_of_rows(node, graph):
 
 
 # Reordering changes how much work there is, for better or worse.  The graph is simplified without these, with the first, with
-# the first two, with all; the cheapest is kept.
+# the first two, with all; of these, too, the cheapest is kept.
 
 
 @rewrite(REORDERING, "product product_nt", "a @ (b @ c) = (a @ b) @ c",
