@@ -110,7 +110,7 @@ BECOMES = [  # what is written, shapes of the inputs, and which operations are l
     ("-(-(-x))", lambda x: -(-(-x)), [A], "negative"),
     ("x - (-y)", lambda x, y: x - (-y), [A, B], "add"),
     ("(-y) + x", lambda x, y: (-y) + x, [A, B], "subtract"),
-    ("-x - y", lambda x, y: -x - y, [A, B], "add negative"),
+    ("-x - y", lambda x, y: -x - y, [A, B], "negative subtract"),
     ("-x - y, and -x", lambda x, y: [negative := -x, negative - y], [A, B], "negative subtract"),
     ("y - (-x) * z", lambda x, y: y - (-x) * y, [A, B], "add multiply"),
     ("a product of negatives", lambda x, y: (-x) * (-y) + x, [A, B], "add multiply"),

@@ -225,31 +225,13 @@ def double_negation(node, graph):
             return x
 
 
-@rewrite(SAFE, "add subtract", "x + -y = x - y, -x - y = -(x + y)",
-         lambda x, y: (-y + x) - (-x) * (-x - y), (3,), (3,))  # fmt: skip
+@rewrite(SAFE, "add subtract", "x + -y = x - y", lambda x, y: (-y + x) - (-x), (3,), (3,))
 def add_negative(node, graph):
     match node:
-        case Node("add", [x, y]) if negated(y, graph):
-            return graph("subtract", x, negated(y, graph))
-        case Node("add", [x, y]) if negated(x, graph):
-            return graph("subtract", y, negated(x, graph))
-        case Node("subtract", [x, y]) if negated(y, graph):
-            return graph("add", x, negated(y, graph))
-        case Node("subtract", [x, y]) if graph.uses[x] < 2 and negated(x, graph):
-            return graph("negative", graph("add", negated(x, graph), y))
-
-
-def negated(node, graph):
-    """What the node is the negative of, if there is a sign that can be left out."""
-    match node:
-        case Node("negative", [x]):
-            return x
-        case Node("multiply" | "product" | "product_nt" | "product_tn", [x, y]) if graph.uses[node] < 2 and is_real(node):
-            return without_signs(node, graph) if (x.kind == "negative") != (y.kind == "negative") else None
-
-
-def without_signs(product, graph):
-    return graph(product.kind, *[x.inputs[0] if x.kind == "negative" else x for x in product.inputs])
+        case Node("add", [x, Node("negative", [y])]) | Node("add", [Node("negative", [y]), x]):
+            return graph("subtract", x, y)
+        case Node("subtract", [x, Node("negative", [y])]):
+            return graph("add", x, y)
 
 
 @rewrite(SAFE, "add", "x + x = x * 2", lambda x: x + x, (3,))
@@ -473,8 +455,36 @@ def rows_of(x, graph):
     return graph("reshape", x, shape=(prod(x.shape[:-1]), x.shape[-1]))
 
 
-# Joining: what is done to two things separately is done to both at once.  It pays if the joins themselves disappear, which only
-# the whole graph can tell: it is simplified without these and with them, and the cheapest is kept.
+# Joining: what is done to two things separately is done to both at once, and signs are taken along until they meet.  It pays if the
+# joins and the signs disappear, which only the whole graph can tell: it is simplified without these and with them, and the cheapest
+# is kept.
+
+
+@rewrite(JOINING, "add subtract", "x + (-y) @ z = x - y @ z, -x - y = -(x + y)",
+         lambda x, y, z: x + (-y) @ z + (-x - z), (4, 4), (4, 4), (4, 4))  # fmt: skip
+def signs_of_terms(node, graph):
+    match node:
+        case Node("add", [x, y]) if negated(y, graph):
+            return graph("subtract", x, negated(y, graph))
+        case Node("add", [x, y]) if negated(x, graph):
+            return graph("subtract", y, negated(x, graph))
+        case Node("subtract", [x, y]) if negated(y, graph):
+            return graph("add", x, negated(y, graph))
+        case Node("subtract", [x, y]) if graph.uses[x] < 2 and negated(x, graph):
+            return graph("negative", graph("add", negated(x, graph), y))
+
+
+def negated(node, graph):
+    """What the node is the negative of, if there is a sign that can be left out."""
+    match node:
+        case Node("negative", [x]):
+            return x
+        case Node("multiply" | "product" | "product_nt" | "product_tn", [x, y]) if graph.uses[node] < 2 and is_real(node):
+            return without_signs(node, graph) if (x.kind == "negative") != (y.kind == "negative") else None
+
+
+def without_signs(product, graph):
+    return graph(product.kind, *[x.inputs[0] if x.kind == "negative" else x for x in product.inputs])
 
 
 @rewrite(JOINING, [*PRODUCTS, "multiply"], "-x @ y = -(x @ y), if that is no larger, -x @ -y = x @ y",
