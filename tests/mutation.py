@@ -91,6 +91,7 @@ EQUIVALENT = {
     ("__call__", TWINS, TWINS.replace("<", "<=")): "the same programs, by longer names",
     ("allocate", SCRATCH, SCRATCH.replace("0", "1")): "a byte more",
     ("compute_again", FAR, FAR.replace(">", ">=")): "how far is far",
+    ("in_groups", "len(group) < LONGEST", "len(group) <= LONGEST"): "how long a group may be",
     **{("rows_of", BORDERED, BORDERED.replace(", images.dtype", other)): "more precise than the result, into which it is cast"
        for other in ("", ", 'float64'")},
     ("windows", f"{MOVED}.copy()", MOVED): "reshape, one line below, copies it too, but slower",
