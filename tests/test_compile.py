@@ -1094,6 +1094,72 @@ def test_parameters_that_are_handed_back_are_moved_block_by_block():
     assert len(step.program.instructions) == 7 * len(step.program.computed)
 
 
+def test_a_running_sum_that_is_handed_back_stays_where_it_is():
+    step = tg.compile(lambda total, new: (new + 0.9 * total, new * new), reuse_outputs=True)
+    total = X
+    for _ in range(3):
+        total, _ = step(total, Y)
+    np.testing.assert_allclose(total.data, 0.9 * (0.9 * (0.9 * X + Y) + Y) + Y)
+    assert step.program.outputs[0] is step.program.inputs[0]
+
+
+def test_a_running_sum_whose_old_value_is_needed_again_does_not():
+    step = tg.compile(lambda total, new: (new + 0.9 * total, total * new), reuse_outputs=True)
+    total, new = step(*step(X, Y))
+    np.testing.assert_allclose(total.data, X * Y + 0.9 * (0.9 * X + Y))
+    np.testing.assert_allclose(new.data, (0.9 * X + Y) * (X * Y))
+
+
+PIECES = {  # name -> shapes of two matrices, dtype, whether the first one is transposed, and how many rows are computed at a time
+    "the largest layer of a network": ((64, 784), (784, 256), "float32", False, 4),
+    "a smaller one": ((64, 256), (256, 128), "float32", False, 16),
+    "the gradient of its weights": ((64, 784), (64, 256), "float32", True, 56),
+    "in double precision": ((64, 256), (256, 128), "float64", False, 16),
+    "small enough": ((100, 80), (80, 112), "float32", False, None),
+    "one row more": ((112, 80), (80, 112), "float32", False, 56),
+    "of whole numbers": ((64, 256), (256, 128), "int64", False, None),
+    "in half precision": ((64, 256), (256, 128), "float16", False, None),
+    "whose rows do not start where cache lines do": ((64, 256), (256, 120), "float32", False, None),
+    "as large as the cache": ((64, 256), (256, 1024), "float32", False, None),
+    "a prime number of rows": ((61, 256), (256, 128), "float32", False, None),
+    "a transposed matrix of few rows": ((784, 64), (784, 256), "float32", True, None),
+}
+
+
+@pytest.mark.parametrize("x_shape, y_shape, dtype, transposed, rows", PIECES.values(), ids=PIECES)
+def test_a_large_product_of_matrices_is_many_small_ones_where_these_are_faster(x_shape, y_shape, dtype, transposed, rows, monkeypatch):
+    def f(x, y):
+        return (tg.permute_dims(x, (1, 0)) if transposed else x) @ y
+
+    x, y = random(*x_shape, seed=1).astype(dtype), random(*y_shape, seed=2).astype(dtype)
+    expected = np.matmul(np.float64(x.T if transposed else x), np.float64(y)).astype(dtype)
+    for fast in (True, False):
+        monkeypatch.setattr(compile_module, "is_small_fast", lambda fast=fast: fast)
+        compiled = tg.compile(f)
+        for _ in range(2):
+            np.testing.assert_allclose(compiled(x, y).data, expected, rtol=1e-5 if dtype != "float16" else 1e-2)
+        (run,) = compiled.program.instructions
+        x_part, _, out = run.args
+        assert run.func is (np.matmul if rows and fast else np.dot)
+        assert out.shape[-2] == (rows if rows and fast else expected.shape[0])
+        assert np.shares_memory(x_part, compiled.program.inputs[0]) and np.shares_memory(out, compiled.program.outputs[0])
+
+
+def test_a_product_with_a_transposed_matrix_is_computed_at_once(monkeypatch):
+    monkeypatch.setattr(compile_module, "is_small_fast", lambda: True)
+    compiled = tg.compile(lambda x, y: x @ tg.permute_dims(y, (1, 0)))
+    compiled(random(64, 256, dtype="float32"), random(128, 256, dtype="float32"))
+    assert compiled.program.instructions[0].func is np.dot
+
+
+@pytest.mark.parametrize("library, found, fast", [("scipy-openblas", ["X86_V3", "X86_V4"], True), ("openblas64", ["AVX512_SKX"], True),
+                                                  ("openblas", ["AVX2"], False), ("accelerate", ["AVX512_SKX"], False)])
+def test_small_products_are_fast_with_one_library_on_some_processors(library, found, fast, monkeypatch):
+    config = {"SIMD Extensions": {"found": found}, "Build Dependencies": {"blas": {"name": library}}}
+    monkeypatch.setattr(np, "show_config", lambda mode: config)
+    assert compile_module.is_small_fast.__wrapped__() is fast
+
+
 # --------------------------------------------------------------------------------------------------- print and memory
 
 

@@ -29,7 +29,7 @@ import threading
 from collections import defaultdict
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial, update_wrapper
+from functools import cache, partial, update_wrapper
 from itertools import chain
 from math import prod
 
@@ -211,6 +211,7 @@ class Program:
         if self.memory.nbytes > CACHE:  # where less memory is worth some work
             self.nodes = compute_again(self.nodes)
             self.arrays, self.owner, self.memory = allocate(self.nodes, self.input_nodes, outputs)
+        self.leaves = leaves(self.returned)
         self.inputs, self.outputs = ([self.arrays[node] for node in nodes] for nodes in (self.input_nodes, outputs))
         self.computed = [node for node in self.nodes if node.op and self.owner[node] is node]
         self.instructions = [*calls(self.computed, self.arrays, readers_of(self.nodes, outputs))]
@@ -225,7 +226,7 @@ class Program:
         sources = origins([*given, *self.captured]) if any(self.requiring) else ()
         tensors = iter([result(value, required, COMPILED, sources, NO_ATTRIBUTES)
                         for value, required in zip(values, self.requiring, strict=True)])
-        return rebuild(self.returned, [next(tensors) if leaf is OUTPUT else copy(leaf) for leaf in leaves(self.returned)])
+        return rebuild(self.returned, [next(tensors) if leaf is OUTPUT else copy(leaf) for leaf in self.leaves])
 
     def read(self, values):
         """Copy the arguments into their buffers, unless they lie there: a result that is handed back may."""
@@ -336,8 +337,11 @@ def allocate(nodes, inputs, outputs):
     holder = {x: places.get(node, (node,))[0] for x, node in owner.items()}  # of the memory: the owner, or what it is a part of
     last_use = {holder[x]: position for position, node in enumerate(nodes) for x in node.inputs}
     last_use |= {holder[x]: len(nodes) for x in outputs}
-    # A result may be handed back as the argument in the same place, as parameters are, and best lies there already.
+    # A result may be handed back as the argument in the same place, as parameters are, and best lies there already; so does the
+    # old value times something, to which the rest is then added.
     replaces = dict(zip(outputs, inputs, strict=False))
+    replaces = {x: old for node, old in replaces.items() if node.kind == "add"
+                for x in node.inputs if x.kind == "multiply" and old in x.inputs} | replaces
     pieces, taken = {}, {}  # by node: the piece of memory where it lies, or the input
     for position, node in enumerate(nodes):
         if node.op and owner[node] is node:
@@ -346,7 +350,7 @@ def allocate(nodes, inputs, outputs):
                            and node.kind in UFUNCS and (x.shape, x.dtype) == (node.shape, node.dtype)
                            and node not in places and all([y is x for y in node.inputs if holder[y] is x])]
             whole = holder[node]
-            if replaces.get(node) in overwritten:
+            if replaces.get(node) in [taken.get(x, x) for x in overwritten]:
                 taken[node] = replaces[node]
             elif whole not in pieces:
                 piece = next((pieces[x] for x in overwritten if x in pieces), None)
@@ -561,8 +565,35 @@ def product_into(kind, x, y, out):
     y = y.swapaxes(-1, -2) if kind == "product_nt" else y
     if all([prod(z.shape[:-2]) == 1 for z in (x, y)]):  # one matrix each, for which NumPy has a shorter way
         x, y, out = (z[(0,) * (z.ndim - 2)] for z in (x, y, out))
+        if n := rows_at_once(x, y):
+            return partial(np.matmul, x.reshape(-1, n, x.shape[1]), y, out.reshape(-1, n, y.shape[1]))
         return partial(np.dot, x, y, out)
     return partial(np.matmul, x, y, out)
+
+
+def rows_at_once(x, y):
+    """How many rows of the product of two matrices to compute at a time, or 0 where all at once is as fast.
+
+    OpenBLAS copies large matrices into an order that it reads faster, and leaves out the copying where a product is small,
+    if the processor's vector registers have 64 bytes.  So a large product may be faster as many small ones.
+    """
+    rows, inner, columns = *x.shape, y.shape[1]
+    if rows * inner * columns <= SMALL or x.dtype != y.dtype or x.dtype.char not in "fd" or not is_small_fast():
+        return 0
+    if not y.flags.c_contiguous or address(y) % ALIGNMENT or y.strides[0] % ALIGNMENT or y.nbytes >= CACHE:
+        return 0  # each piece reads all of y, which takes time where it is not in the cache, or its rows in one line too many
+    least, most = 4 if x.flags.c_contiguous else 8, min(rows, SMALL // (inner * columns))
+    return max([n for n in range(least, most + 1, 4) if rows % n == 0], default=0)
+
+
+SMALL = 10**6  # multiplications, from OpenBLAS's source (kernel/x86_64/sgemm_small_kernel_permit_skylakex.c)
+
+
+@cache
+def is_small_fast():
+    config = np.show_config(mode="dicts")
+    has_wide_registers = {"X86_V4", "AVX512_SKX"}.intersection(config["SIMD Extensions"].get("found", ()))  # NumPy's names
+    return bool(has_wide_registers) and "openblas" in config["Build Dependencies"]["blas"]["name"]
 
 
 def summed_axes(x, axis):
