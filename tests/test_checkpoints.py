@@ -461,10 +461,10 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
 
 
 def test_another_version_of_the_format_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "FORMAT", 2)
+    monkeypatch.setattr(checkpoint, "FORMAT", 1)  # whose sums were averages
     checkpoint.save(tmp_path / "a.npz", {}, {})
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match="a.npz is of format 2, and this version reads format 1$"):
+    with pytest.raises(CheckpointError, match="a.npz is of format 1, and this version reads format 2$"):
         checkpoint.load(tmp_path / "a.npz")
 
 

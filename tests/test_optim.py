@@ -50,8 +50,28 @@ def test_new_parameters_are_built_like_the_old_which_stay_as_they_were(optimizer
 @pytest.mark.parametrize("optimizer", [SGD(), Adam()], ids=["SGD", "Adam"])
 def test_an_optimizer_is_for_one_model(optimizer):
     optimizer.step([tg.tensor([1.0])], [np.ones(1)])
-    with pytest.raises(ValueError, match="averages of 1 numbers, and the parameters are 2: make one for each model"):
+    with pytest.raises(ValueError, match="kept sums of 1 numbers, and the parameters are 2: make one for each model"):
         optimizer.step([tg.tensor([1.0, 2.0])], [np.ones(2)])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.9), lambda: Adam(0.1)], ids=["SGD", "Adam"])
+def test_sums_of_gradients_that_are_zero_for_good_become_zero(make, dtype):
+    """Before they are below the smallest normal number, with which processors are slow."""
+    optimizer, params = make(), [tg.tensor(np.ones(2, dtype))]
+    for step in range(9000):
+        params = optimizer.step(params, [np.array([1e-9, step == 0], dtype)])
+        kept, forgotten = optimizer.state[0].data
+        assert kept > 1e-9 * 0.99 and (forgotten > np.finfo(dtype).tiny or forgotten == 0)
+    assert forgotten == 0 and optimizer.state[0].dtype == dtype
+
+
+def test_the_sums_of_half_precision_are_left_alone():
+    """Its smallest normal number is 6e-5."""
+    optimizer, params = SGD(0.1, momentum=0.5), [tg.tensor(np.ones(1, "float16"))]
+    for step in range(101):
+        params = optimizer.step(params, [np.full(1, 1e-3, "float16")])
+    assert optimizer.state[0].item() == pytest.approx(2e-3, rel=0.01)
 
 
 def test_gradients_of_another_structure_or_shape_are_refused():

@@ -288,7 +288,7 @@ def test_an_optimizer_goes_on_where_it_was(make):
     continued = [after_two_more_steps(way(optimizer), params) for way in others]
     expected = after_two_more_steps(optimizer, params)
     assert all(found == expected for found in continued)
-    assert after_two_more_steps(make(), params) != expected  # the averages matter, so they were not lost
+    assert after_two_more_steps(make(), params) != expected  # the sums matter, so they were not lost
 
 
 # -------------------------------------------------------------------------------------------------- another process

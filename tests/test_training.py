@@ -182,6 +182,18 @@ def test_the_best_step_size_is_neither_idle_nor_divergent():
     assert meta.best_step_size(loss_fn, init(), sample(), [0.0, 0.02, 1e6]) == 0.02
 
 
+def parabola(params, x, y):
+    """On which gradient descent converges with step sizes below 1: it multiplies ``params`` by 1 - 2 * step size."""
+    return tg.mean(params * params + 0 * x, axis=(-2, -1))
+
+
+@pytest.mark.parametrize("step_sizes, chosen", [([0.1, 0.5, 0.9], 0.5), ([0.1, 0.7, 0.9], 0.1), ([1.1, 0.8, 0.9], 0.8)],
+                         ids=["the best", "the best that leaves room", "none that does"])  # fmt: skip
+def test_the_best_step_size_leaves_room_before_it_diverges(step_sizes, chosen):
+    start = tg.tensor([[1e150]], requires_grad=True)
+    assert meta.best_step_size(parabola, start, sample(), step_sizes, steps=1000) == chosen
+
+
 # ------------------------------------------------------------------------------------------------------ evaluation
 
 
@@ -249,5 +261,17 @@ def test_a_task_is_blamed_if_there_are_tasks(batch, task):
 def test_an_optimizer_of_another_model_is_refused():
     used = tg.optim.Adam()
     used.step(tg.tensor([1.0]), np.ones(1))
-    with pytest.raises(ValueError, match="averages of 1 numbers, and the parameters are 2: make one for each model"):
+    with pytest.raises(ValueError, match="kept sums of 1 numbers, and the parameters are 2: make one for each model"):
         next(meta.train(lambda p, batch: tg.sum(p * p), tg.tensor([1.0, 2.0]), [None], [0.1], optimizer=used))
+
+
+@pytest.mark.parametrize("eager", [False, True], ids=["compiled", "eager"])
+def test_where_there_is_no_gradient_any_more_training_does_not_get_slow(eager):
+    """Because a sum of gradients that only decays becomes 0 before it is too small for a normal number."""
+    optimizer, batches = tg.optim.Adam(), [np.full(2, x) for x in [1.0] + 999 * [0.0]]
+    run = meta.train(lambda p, x: tg.sum(p * x), tg.tensor([1.0, 2.0], "float32", requires_grad=True), batches, 1000 * [0.01],
+                     eager=eager, optimizer=optimizer)
+    for _ in run:
+        sums = optimizer.state[0].data
+        assert ((sums == 0) | (sums > np.finfo("float32").tiny)).all()
+    assert not sums.any()

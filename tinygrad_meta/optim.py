@@ -31,7 +31,7 @@ class Optimizer:
 
     def __init__(self, step_size):
         self.step_size = number("the step size", step_size, least=0)
-        self.state = None  # one vector per running average
+        self.state = None  # one vector for each sum over the past
         self.steps = 0
 
     def step(self, params, grads):
@@ -55,18 +55,25 @@ class Optimizer:
         return rebuild(params, new)
 
     def state_for(self, x):
-        """The running averages, which are 0 before the first step."""
-        state = self.state or [0 * x for _ in range(self.averages)]
-        if state[0].shape != x.shape:
-            raise ValueError(f"this optimizer has averages of {state[0].size} numbers, and the parameters are {x.size}: "
+        """The sums over the past, which are 0 before the first step.
+
+        Where gradients are 0 from some step on, as those of a relu that is off for good, their sum decays to numbers so small
+        that processors take a hundred times as long for them, and stays there.  Every hundred steps, such a sum is set to 0.
+        """
+        gradients, *squares = self.state or [0 * x for _ in range(self.sums)]
+        if gradients.shape != x.shape:
+            raise ValueError(f"this optimizer has kept sums of {gradients.size} numbers, and the parameters are {x.size}: "
                              "make one for each model")
-        return state
+        if self.steps % 100 == 0 and gradients.dtype.itemsize > 2:
+            numbers = np.finfo(gradients.dtype)
+            gradients = Tensor(gradients.data * (abs(gradients.data) > numbers.tiny / numbers.eps), gradients.dtype)
+        return [gradients, *squares]
 
 
 class SGD(Optimizer):
     """Gradient descent, with momentum as in PyTorch: ``v = momentum * v + g``, ``x = x - step_size * v``."""
 
-    averages = 1
+    sums = 1
 
     def __init__(self, step_size=0.01, momentum=0.0):
         super().__init__(step_size)
@@ -81,9 +88,13 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Steps scaled by running averages of the gradient and of its square (Kingma, Ba 2015, Algorithm 1)."""
+    """Steps scaled by weighted averages of the gradient and of its square (Kingma, Ba 2015, Algorithm 1).
 
-    averages = 2
+    The latest gradient has weight 1, the one before ``beta``, the one before that ``beta**2``.  Kept are the two weighted sums:
+    a sum is the old one times ``beta`` plus what is new, and divided by the sum of its weights it is the average.
+    """
+
+    sums = 2
 
     def __init__(self, step_size=0.001, betas=(0.9, 0.999), eps=1e-8):
         super().__init__(step_size)
@@ -94,16 +105,15 @@ class Adam(Optimizer):
         self.eps = number("eps", eps, least=0)
 
     def rates(self, steps):
-        """The averages start at 0 and are too small at first; undoing that takes two numbers (end of the paper's section 2)."""
-        beta1, beta2 = self.betas
-        correction = math.sqrt(1 - beta2**steps)
-        return self.step_size * correction / (1 - beta1**steps), self.eps * correction
+        """What turns sums into averages, as two numbers: ``step_size * (sum1 / w1) / (sqrt(sum2 / w2) + eps)`` is the step."""
+        weights, weights_of_squares = [(1 - beta**steps) / (1 - beta) for beta in self.betas]
+        root = math.sqrt(weights_of_squares)
+        return self.step_size * root / weights, self.eps * root
 
     def move(self, x, g, state, step_size, eps):
-        mean, mean_square = state
-        mean = mean + (1 - self.betas[0]) * (g - mean)
-        mean_square = mean_square + (1 - self.betas[1]) * (g * g - mean_square)
-        return x - step_size * mean / (sqrt(mean_square) + eps), [mean, mean_square]
+        gradients = g + self.betas[0] * state[0]
+        squares = g * g + self.betas[1] * state[1]
+        return x - step_size * gradients / (sqrt(squares) + eps), [gradients, squares]
 
 
 def clip_norm(grads, max_norm):

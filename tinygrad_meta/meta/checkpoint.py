@@ -23,7 +23,7 @@ import numpy as np
 
 from ..validate import kind
 
-FORMAT = 1  # to be raised when files written before can no longer be understood
+FORMAT = 2  # to be raised when files written before can no longer be understood
 HEADER = "checkpoint"  # the name of the array that holds the JSON text
 RESERVED = {HEADER, "file", "allow_pickle"}  # the last two are numpy.savez's own
 MAX_BYTES = 2**32  # of a file

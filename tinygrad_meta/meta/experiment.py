@@ -3,7 +3,7 @@
 All methods start from the same parameters, see the same batches of tasks and take the same number of steps.  They are trained
 side by side, so they stay comparable when training is stopped early.
 
-Training can be left and gone on with: parameters, Adam's averages, the number of iterations and the state of the random
+Training can be left and gone on with: parameters, Adam's sums, the number of iterations and the state of the random
 generator are all that there is to it.
 """
 
@@ -37,7 +37,7 @@ class State(NamedTuple):
 
     iterations: int
     params: dict  # of every method that is trained
-    averages: dict  # Adam's, of the same methods
+    sums: dict  # Adam's, of the same methods
     drawn: int  # batches in all blocks before the latest
     generator: dict  # the state of the random generator before it drew the latest block
 
@@ -125,15 +125,15 @@ class Experiment:
         try:
             for steps in zip(*runs, strict=True):
                 params = dict(zip(self.objectives, [params for params, _ in steps], strict=True))
-                averages = {method: optimizer.state for method, optimizer in optimizers.items()}
-                self.state = State(self.iterations + 1, params, averages, *self.block)  # at once, whenever Ctrl-C comes
+                sums = {method: optimizer.state for method, optimizer in optimizers.items()}
+                self.state = State(self.iterations + 1, params, sums, *self.block)  # at once, whenever Ctrl-C comes
                 progress(steps[0][1])
         except KeyboardInterrupt:
             pass
 
     def optimizer(self, method):
         optimizer = Adam()
-        optimizer.state, optimizer.steps = self.state.averages[method], self.iterations
+        optimizer.state, optimizer.steps = self.state.sums[method], self.iterations
         return optimizer
 
     def run(self, method, batches, optimizer, executor, workers):
@@ -162,12 +162,12 @@ class Experiment:
         return {name: getattr(self.config, name) for name in DECISIVE}
 
     def arrays(self):
-        """Of every method parameters and Adam's two averages, each as one vector: arrays of shape (3, parameters)."""
+        """Of every method parameters and Adam's two sums, each as one vector: arrays of shape (3, parameters)."""
         arrays = {}
         for method, params in self.state.params.items():
             theta = np.concatenate([p.data.ravel() for p in leaves(params)])
-            averages = self.state.averages[method] or [as_tensor(0 * theta)] * 2  # before the first iteration
-            arrays[method] = np.stack([theta, *[average.data for average in averages]])
+            sums = self.state.sums[method] or [as_tensor(0 * theta)] * 2  # before the first iteration
+            arrays[method] = np.stack([theta, *[each.data for each in sums]])
         return arrays
 
     def resume(self):
@@ -193,8 +193,8 @@ class Experiment:
         self.for_training.bit_generator.state = facts["generator"]  # raises what a wrong one deserves
         params = {method: rebuild(start, split(as_tensor(arrays[method][0]), leaves(start)))
                   for method, start in self.state.params.items()}
-        averages = {method: [as_tensor(average) for average in arrays[method][1:]] for method in params}
-        return State(facts["iteration"], params, averages, facts["drawn"], facts["generator"])
+        sums = {method: [as_tensor(each) for each in arrays[method][1:]] for method in params}
+        return State(facts["iteration"], params, sums, facts["drawn"], facts["generator"])
 
     def evaluate(self, steps=10):
         """Errors on new tasks after 0, 1, ... ``steps`` gradient steps: a summary for each method.

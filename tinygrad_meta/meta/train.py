@@ -102,32 +102,31 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False, op
         raise TypeError(f"parameters that are trained together must be of one dtype, and these are {' and '.join(dtypes)}")
     gradient_of = partial(loss_and_gradient, objective, start)            # lines 4 to 8
 
-    def move(theta, averages, loss, gradient, rates):
+    def move(theta, sums, loss, gradient, rates):
         """Line 8's step.  The parameters are parts of one vector, which is what Adam moves."""
         with no_grad():
             if max_norm is not None:
                 gradient = clip_norm(gradient, max_norm)
-            theta, averages = optimizer.move(theta, gradient, averages, *rates)
-            return loss, theta, averages, rebuild(start, split(theta, like))
+            theta, sums = optimizer.move(theta, gradient, sums, *rates)
+            return loss, theta, sums, rebuild(start, split(theta, like))
 
     if executor is None:
-        step = faster(lambda theta, averages, batch, rates: move(theta, averages, *gradient_of(theta, batch), rates))
+        step = faster(lambda theta, sums, batch, rates: move(theta, sums, *gradient_of(theta, batch), rates))
     else:
         apart, together = spread(gradient_of, executor, workers, eager), faster(move)
 
-        def step(theta, averages, batch, rates):
-            return together(theta, averages, *apart(theta, batch), rates)
+        def step(theta, sums, batch, rates):
+            return together(theta, sums, *apart(theta, batch), rates)
 
     theta = as_vector(like).detach()
-    averages = optimizer.state_for(theta)
     for step_size, batch in zip(step_sizes, batches, strict=False):       # lines 2 and 3
         optimizer.step_size = number("each of the step sizes", step_size, least=0)
         rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)
         before = theta
-        loss, theta, averages, params = step(theta, averages, batch, rates)
-        if not all([np.isfinite(value.data).all() for value in (loss, theta, *averages)]):
+        loss, theta, sums, params = step(theta, optimizer.state_for(theta), batch, rates)
+        if not all([np.isfinite(value.data).all() for value in (loss, theta, *sums)]):
             raise Diverged(*blame(gradient_of, before, batch, optimizer.steps + 1))
-        optimizer.state, optimizer.steps = averages, optimizer.steps + 1
+        optimizer.state, optimizer.steps = sums, optimizer.steps + 1
         yield params, loss.item()                                         # line 9
 
 
