@@ -12,7 +12,7 @@ from ..validate import function, kind, listed
 from .evaluate import evaluate
 from .maml import losses_of, tasks_of
 
-STEP_SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # of adaptation, to choose from where training has not fixed one
+STEP_SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05)  # of adaptation, to choose from where training has not fixed one
 
 
 def pooled_loss(loss_fn, params, batch):
@@ -49,9 +49,16 @@ def reveal(batch):
 
 
 def best_step_size(loss_fn, params, batch, step_sizes, steps=10):
-    """The step size with the least mean error after ``steps`` steps of adaptation, on tasks set aside for this choice."""
+    """The step size with the least mean error after ``steps`` steps of adaptation, on tasks set aside for this choice.
+
+    One that is half as large again must not diverge on any of them, or there will be other tasks on which this one does.  If
+    there is no such step size it is the smallest.
+    """
     step_sizes = listed(step_sizes)
     if not isinstance(step_sizes, (list, tuple)) or not step_sizes:
         raise ValueError(f"step_sizes must be a list of at least one number to choose from, and is {step_sizes!r}")
-    errors = [evaluate(loss_fn, params, batch, step_size, steps)[-1].mean() for step_size in step_sizes]
-    return step_sizes[int(np.argmin(errors))]
+
+    def error(step_size):
+        return evaluate(loss_fn, params, batch, step_size, steps)[-1].mean()
+
+    return next((each for each in sorted(step_sizes, key=error) if np.isfinite(error(1.5 * each))), min(step_sizes))
