@@ -1152,11 +1152,28 @@ def test_a_product_with_a_transposed_matrix_is_computed_at_once(monkeypatch):
     assert compiled.program.instructions[0].func is np.dot
 
 
-@pytest.mark.parametrize("library, found, fast", [("scipy-openblas", ["X86_V3", "X86_V4"], True), ("openblas64", ["AVX512_SKX"], True),
-                                                  ("openblas", ["AVX2"], False), ("accelerate", ["AVX512_SKX"], False)])
-def test_small_products_are_fast_with_one_library_on_some_processors(library, found, fast, monkeypatch):
-    config = {"SIMD Extensions": {"found": found}, "Build Dependencies": {"blas": {"name": library}}}
-    monkeypatch.setattr(np, "show_config", lambda mode: config)
+@pytest.mark.parametrize("view", [lambda x: x[:, ::2], lambda x: x[::-1, :256], lambda x: x[:, :256],
+                                  lambda x: tg.broadcast_to(x[:1, :256], (64, 256))])
+def test_a_product_with_a_part_of_a_matrix_is_computed_at_once(view, monkeypatch):
+    """Some of these BLAS cannot read."""
+    monkeypatch.setattr(compile_module, "is_small_fast", lambda: True)
+    x, y, compiled = random(64, 512), random(256, 128), tg.compile(lambda x, y: view(x) @ y)
+    np.testing.assert_allclose(compiled(x, y).data, np.asarray(view(tg.tensor(x)).data) @ y)
+    assert compiled.program.instructions[0].func is np.dot
+
+
+OF_NUMPY_2 = {"blas": {"name": "scipy-openblas"}}
+
+
+@pytest.mark.parametrize("libraries, found, threads, fast", [
+    (OF_NUMPY_2, ["X86_V3", "X86_V4"], "1", True), (OF_NUMPY_2, ["AVX2", "AVX512_SKX"], "1", True),
+    (OF_NUMPY_2, ["AVX2"], "1", False), (OF_NUMPY_2, ["X86_V4"], "4", False), (OF_NUMPY_2, ["X86_V4"], None, False),
+    ({"blas": {"name": "openblas64"}}, ["AVX512_SKX"], "1", False), (None, ["X86_V4"], "1", False), (OF_NUMPY_2, None, "1", False),
+])  # fmt: skip
+def test_small_products_are_fast_with_one_library_on_some_processors(libraries, found, threads, fast, monkeypatch):
+    config = {"Build Dependencies": libraries, "SIMD Extensions": found and {"found": found}}
+    monkeypatch.setattr(np, "show_config", lambda mode: {key: part for key, part in config.items() if part})
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", threads) if threads else monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     assert compile_module.is_small_fast.__wrapped__() is fast
 
 

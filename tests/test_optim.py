@@ -66,12 +66,33 @@ def test_sums_of_gradients_that_are_zero_for_good_become_zero(make, dtype):
     assert forgotten == 0 and optimizer.state[0].dtype == dtype
 
 
-def test_the_sums_of_half_precision_are_left_alone():
-    """Its smallest normal number is 6e-5."""
-    optimizer, params = SGD(0.1, momentum=0.5), [tg.tensor(np.ones(1, "float16"))]
-    for step in range(101):
-        params = optimizer.step(params, [np.full(1, 1e-3, "float16")])
-    assert optimizer.state[0].item() == pytest.approx(2e-3, rel=0.01)
+@pytest.mark.parametrize("make", [lambda: SGD(1e-4, momentum=0.9), lambda: Adam(0.01)], ids=["SGD", "Adam"])
+def test_in_half_precision_large_gradients_do_not_overflow(make):
+    """The sum of 1,000 squares would."""
+    params = {dtype: [tg.tensor(np.ones(2, dtype))] for dtype in ("float16", "float32")}
+    optimizers = {dtype: make() for dtype in params}
+    for _ in range(200):
+        for dtype, optimizer in optimizers.items():
+            params[dtype] = optimizer.step(params[dtype], [np.array([100.0, -1e-5], dtype)])
+    assert params["float16"][0].dtype == "float16"
+    np.testing.assert_allclose(params["float16"][0].data, params["float32"][0].data, rtol=0.05)
+    with pytest.raises(ValueError, match="the parameters are 3"):
+        optimizers["float16"].step([tg.tensor(np.ones(3, "float16"))], [np.ones(3, "float16")])
+
+
+def test_an_optimizer_may_keep_no_sums():
+    class Signs(tg.optim.Optimizer):
+        sums = 0
+
+        def rates(self, steps):
+            return (self.step_size,)
+
+        def move(self, x, g, state, step_size):
+            return x - step_size * tg.sign(g), state
+
+    optimizer = Signs(0.5)
+    params = optimizer.step(optimizer.step([tg.tensor([1.0, 2.0])], [np.array([3.0, -4.0])]), [np.ones(2)])
+    assert params[0].data.tolist() == [0, 2]
 
 
 def test_gradients_of_another_structure_or_shape_are_refused():

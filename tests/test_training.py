@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_meta as tg
 from tinygrad_meta import meta, nn
+from tinygrad_meta.meta import plots
 from tinygrad_meta.tree import leaves, rebuild
 
 
@@ -194,6 +195,25 @@ def test_the_best_step_size_leaves_room_before_it_diverges(step_sizes, chosen):
     assert meta.best_step_size(parabola, start, sample(), step_sizes, steps=1000) == chosen
 
 
+def test_if_all_step_sizes_diverge_the_best_is_the_smallest():
+    assert meta.best_step_size(parabola, tg.tensor([[1e150]], requires_grad=True), sample(), [9, 3, 5], steps=1000) == 3
+
+
+def test_step_sizes_to_choose_from_may_be_one_for_each_parameter():
+    start = {"a": tg.tensor([[1.0]], requires_grad=True)}
+    choices = [{"a": 0.1}, {"a": 0.5}]
+    assert meta.best_step_size(lambda p, x, y: parabola(p["a"], x, y), start, sample(), choices, steps=3) == {"a": 0.5}
+
+
+def test_training_in_half_precision_keeps_its_sums_in_single():
+    optimizer = tg.optim.Adam()
+    run = meta.train(lambda p, x: tg.sum((p - x) * (p - x)), tg.tensor(np.ones(2, "float16"), requires_grad=True),
+                     [np.full(2, 30, "float16")] * 300, 300 * [0.1], optimizer=optimizer)
+    *_, (params, _) = run
+    assert params.dtype == "float16" and optimizer.state[0].dtype == "float32"
+    assert 15 < params.data.min() < 30
+
+
 # ------------------------------------------------------------------------------------------------------ evaluation
 
 
@@ -275,3 +295,16 @@ def test_where_there_is_no_gradient_any_more_training_does_not_get_slow(eager):
         sums = optimizer.state[0].data
         assert ((sums == 0) | (sums > np.finfo("float32").tiny)).all()
     assert not sums.any()
+
+
+# -------------------------------------------------------------------------------------------------------- pictures
+
+
+@pytest.mark.parametrize("means, top", [([[3, 2], [4, 1e9]], 12), ([[3, 2], [4, np.inf]], 12), ([[3, 2], [np.inf, 1]], 9),
+                                        ([[np.nan, 2], [3, 1e9]], 9), ([[3, 2], [1]], 9), ([[0, 5], [0, 5]], np.inf)])
+def test_errors_that_rise_far_above_those_before_adaptation_leave_the_picture(means, top, monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots.Figure, "savefig", lambda figure, *args, **options: shown.append(figure))
+    summaries = [meta.Summary(np.array(mean, float), np.zeros(len(mean)), None, None) for mean in means]
+    plots.plot_errors(None, dict(zip(("MAML", "pre-trained"), summaries, strict=True)))
+    assert shown[0].axes[0].get_ylim()[1] <= top

@@ -25,13 +25,13 @@ from .validate import listed, number
 class Optimizer:
     """What optimisers have in common: all parameters are moved at once, as one long vector.
 
-    A subclass says how a vector moves (``move``, made of operations, so that it can be compiled) and which numbers it needs
-    that change from step to step (``rates``).
+    A subclass says how many ``sums`` over the past it keeps, the first one that of the gradients; how a vector moves (``move``,
+    made of operations, so that it can be compiled); and which numbers it needs that change from step to step (``rates``).
     """
 
     def __init__(self, step_size):
         self.step_size = number("the step size", step_size, least=0)
-        self.state = None  # one vector for each sum over the past
+        self.state = None  # one vector for each sum
         self.steps = 0
 
     def step(self, params, grads):
@@ -47,27 +47,37 @@ class Optimizer:
             if not np.can_cast(g.dtype, p.dtype, "same_kind"):
                 raise TypeError(f"a parameter of dtype {p.dtype} came with a gradient of dtype {g.dtype}")
         with no_grad():
-            x, g = as_vector(old), as_vector(grads)
-            state = self.state_for(x)
+            x, g = widened(as_vector(old)), widened(as_vector(grads))
+            state = without_remnants(self.state_for(x), self.steps)
             self.steps += 1
             x, self.state = self.move(x, g, state, *self.rates(self.steps))
             new = [Tensor(part, p.dtype, requires_grad=True, name=p.name) for part, p in zip(split(x, old), old, strict=True)]
         return rebuild(params, new)
 
     def state_for(self, x):
-        """The sums over the past, which are 0 before the first step.
-
-        Where gradients are 0 from some step on, as those of a relu that is off for good, their sum decays to numbers so small
-        that processors take a hundred times as long for them, and stays there.  Every hundred steps, such a sum is set to 0.
-        """
-        gradients, *squares = self.state or [0 * x for _ in range(self.sums)]
-        if gradients.shape != x.shape:
-            raise ValueError(f"this optimizer has kept sums of {gradients.size} numbers, and the parameters are {x.size}: "
+        """The sums, which are 0 before the first step."""
+        state = self.state or [0 * widened(x) for _ in range(self.sums)]
+        if [each.shape for each in state] != self.sums * [x.shape]:
+            raise ValueError(f"this optimizer has kept sums of {state[0].size} numbers, and the parameters are {x.size}: "
                              "make one for each model")
-        if self.steps % 100 == 0 and gradients.dtype.itemsize > 2:
-            numbers = np.finfo(gradients.dtype)
-            gradients = Tensor(gradients.data * (abs(gradients.data) > numbers.tiny / numbers.eps), gradients.dtype)
-        return [gradients, *squares]
+        return state
+
+
+def widened(x):
+    """Half precision as single: it ends at 65,504, and squares of gradients do not."""
+    return astype(x, np.float32) if x.dtype == np.float16 else x
+
+
+def without_remnants(state, steps):
+    """The same sums, of whose first one every hundredth step drops what is left of gradients that have long been 0.
+
+    Where a relu is off for good, the sum of gradients only decays, to numbers so small that processors take many times as long
+    for them, and stays there.  Dropped is what would get there before the next time, if each step leaves nine tenths.
+    """
+    if steps % 100 or not state:
+        return state
+    first, numbers = state[0].data, np.finfo(state[0].dtype)
+    return [Tensor(first * (abs(first) > numbers.tiny / numbers.eps), first.dtype), *state[1:]]
 
 
 class SGD(Optimizer):
@@ -83,7 +93,7 @@ class SGD(Optimizer):
         return (self.step_size,)
 
     def move(self, x, g, state, step_size):
-        velocity = self.momentum * state[0] + g
+        velocity = g + self.momentum * state[0]
         return x - step_size * velocity, [velocity]
 
 

@@ -25,6 +25,7 @@ gradient: 7 operations recorded, 4 instructions, 64 bytes beside the inputs
   v5 = multiply(v3, c4)  float64 ()  at byte 0
 """
 
+import os
 import threading
 from collections import defaultdict
 from copy import copy
@@ -337,8 +338,8 @@ def allocate(nodes, inputs, outputs):
     holder = {x: places.get(node, (node,))[0] for x, node in owner.items()}  # of the memory: the owner, or what it is a part of
     last_use = {holder[x]: position for position, node in enumerate(nodes) for x in node.inputs}
     last_use |= {holder[x]: len(nodes) for x in outputs}
-    # A result may be handed back as the argument in the same place, as parameters are, and best lies there already; so does the
-    # old value times something, to which the rest is then added.
+    # A result may be handed back as the argument in the same place, as parameters are, and best lies there already; in a running
+    # sum, new + c * old, so does the product.
     replaces = dict(zip(outputs, inputs, strict=False))
     replaces = {x: old for node, old in replaces.items() if node.kind == "add"
                 for x in node.inputs if x.kind == "multiply" and old in x.inputs} | replaces
@@ -572,28 +573,34 @@ def product_into(kind, x, y, out):
 
 
 def rows_at_once(x, y):
-    """How many rows of the product of two matrices to compute at a time, or 0 where all at once is as fast.
+    """How many rows of the product of two matrices to compute at a time, or 0 for all of them.
 
-    OpenBLAS copies large matrices into an order that it reads faster, and leaves out the copying where a product is small,
-    if the processor's vector registers have 64 bytes.  So a large product may be faster as many small ones.
+    A product of large matrices is faster as many small ones, each of a multiple of four rows, where OpenBLAS multiplies small
+    matrices without copying them first.  Not where each would have to fetch ``y`` from outside the cache, or read rows of it
+    that do not start where cache lines do.
     """
     rows, inner, columns = *x.shape, y.shape[1]
     if rows * inner * columns <= SMALL or x.dtype != y.dtype or x.dtype.char not in "fd" or not is_small_fast():
         return 0
     if not y.flags.c_contiguous or address(y) % ALIGNMENT or y.strides[0] % ALIGNMENT or y.nbytes >= CACHE:
-        return 0  # each piece reads all of y, which takes time where it is not in the cache, or its rows in one line too many
-    least, most = 4 if x.flags.c_contiguous else 8, min(rows, SMALL // (inner * columns))
+        return 0
+    if not (x.flags.c_contiguous or x.flags.f_contiguous):
+        return 0
+    least, most = 4 if x.flags.c_contiguous else 8, min(rows, SMALL // (inner * columns))  # fewer columns of x.T are slow
     return max([n for n in range(least, most + 1, 4) if rows % n == 0], default=0)
 
 
-SMALL = 10**6  # multiplications, from OpenBLAS's source (kernel/x86_64/sgemm_small_kernel_permit_skylakex.c)
+SMALL = 10**6  # multiplications, from OpenBLAS's sources, such as kernel/x86_64/sgemm_small_kernel_permit_skylakex.c
 
 
 @cache
 def is_small_fast():
+    """Whether NumPy comes with such an OpenBLAS, for this processor, and is to use one thread (small products never use more)."""
     config = np.show_config(mode="dicts")
-    has_wide_registers = {"X86_V4", "AVX512_SKX"}.intersection(config["SIMD Extensions"].get("found", ()))  # NumPy's names
-    return bool(has_wide_registers) and "openblas" in config["Build Dependencies"]["blas"]["name"]
+    library = config.get("Build Dependencies", {}).get("blas", {}).get("name")
+    found = config.get("SIMD Extensions", {}).get("found", [])
+    one_thread = os.environ.get("OPENBLAS_NUM_THREADS") == "1"
+    return one_thread and library == "scipy-openblas" and ("X86_V4" in found or "AVX512_SKX" in found)
 
 
 def summed_axes(x, axis):

@@ -8,6 +8,7 @@ amplitude and phase as two further inputs: what can be reached when there is not
 import numpy as np
 
 from ..ops import mean
+from ..tree import tree_map
 from ..validate import function, kind, listed
 from .evaluate import evaluate
 from .maml import losses_of, tasks_of
@@ -51,8 +52,8 @@ def reveal(batch):
 def best_step_size(loss_fn, params, batch, step_sizes, steps=10):
     """The step size with the least mean error after ``steps`` steps of adaptation, on tasks set aside for this choice.
 
-    One that is half as large again must not diverge on any of them, or there will be other tasks on which this one does.  If
-    there is no such step size it is the smallest.
+    Passed over is one that diverges on any of them when it is half as large again: there will be other tasks on which it does
+    so itself.
     """
     step_sizes = listed(step_sizes)
     if not isinstance(step_sizes, (list, tuple)) or not step_sizes:
@@ -61,4 +62,7 @@ def best_step_size(loss_fn, params, batch, step_sizes, steps=10):
     def error(step_size):
         return evaluate(loss_fn, params, batch, step_size, steps)[-1].mean()
 
-    return next((each for each in sorted(step_sizes, key=error) if np.isfinite(error(1.5 * each))), min(step_sizes))
+    errors = [error(each) for each in step_sizes]
+    best_first = [step_sizes[i] for i in np.argsort(errors, kind="stable") if np.isfinite(errors[i])] or [min(step_sizes)]
+    leave_room = (each for each in best_first if np.isfinite(error(tree_map(lambda s: 1.5 * s, each))))
+    return next(leave_room, best_first[0])

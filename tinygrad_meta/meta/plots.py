@@ -34,7 +34,8 @@ def plot_errors(path, errors):
         axes.fill_between(steps, mean - interval, mean + interval, color=color, alpha=0.2, linewidth=0)
     axes.set(xlabel="gradient steps on the support set", ylabel="mean squared error on the query set", yscale="log",
              xticks=range(max(len(summary.mean) for summary in errors.values())))
-    axes.set_ylim(top=min(axes.get_ylim()[1], 3 * max(summary.mean[0] for summary in errors.values())))  # some may diverge
+    before = [summary.mean[0] for summary in errors.values() if summary.mean[0] > 0]
+    axes.set_ylim(top=min(axes.get_ylim()[1], 3 * max(before, default=np.inf)))  # what adaptation makes much worse leaves the picture
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", frameon=False)
     figure.savefig(path, dpi=150)

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..autodiff import grad, no_grad
 from ..graph import compile
-from ..optim import Adam, Optimizer, clip_norm
+from ..ops import astype
+from ..optim import Adam, Optimizer, clip_norm, widened, without_remnants
 from ..tensor import as_tensor
 from ..tree import as_vector, leaves, rebuild, split
 from ..validate import function, kind, number
@@ -107,7 +108,8 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False, op
         with no_grad():
             if max_norm is not None:
                 gradient = clip_norm(gradient, max_norm)
-            theta, sums = optimizer.move(theta, gradient, sums, *rates)
+            moved, sums = optimizer.move(widened(theta), widened(gradient), sums, *rates)
+            theta = astype(moved, theta.dtype)
             return loss, theta, sums, rebuild(start, split(theta, like))
 
     if executor is None:
@@ -119,11 +121,12 @@ def train(objective, params, batches, step_sizes, max_norm=None, eager=False, op
             return together(theta, sums, *apart(theta, batch), rates)
 
     theta = as_vector(like).detach()
+    sums = optimizer.state_for(theta)
     for step_size, batch in zip(step_sizes, batches, strict=False):       # lines 2 and 3
         optimizer.step_size = number("each of the step sizes", step_size, least=0)
-        rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)
-        before = theta
-        loss, theta, sums, params = step(theta, optimizer.state_for(theta), batch, rates)
+        rates = np.array(optimizer.rates(optimizer.steps + 1), widened(theta).dtype)
+        before, sums = theta, without_remnants(sums, optimizer.steps)
+        loss, theta, sums, params = step(theta, sums, batch, rates)
         if not all([np.isfinite(value.data).all() for value in (loss, theta, *sums)]):
             raise Diverged(*blame(gradient_of, before, batch, optimizer.steps + 1))
         optimizer.state, optimizer.steps = sums, optimizer.steps + 1
