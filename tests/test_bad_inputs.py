@@ -29,7 +29,8 @@ EXEMPT = {
     **dict.fromkeys(["nn.named_tensors", "nn.with_tensors", "nn.load_tensors", "nn.check_labels", "nn.labels_within", "nn.record_check", "nn.check_matrix", "nn.chosen",
                      "nn.init_layers", "nn.check_labelled", "nn.check_layers", "nn.check_sizes", "nn.choose", "nn.one_per_layer",
                      "optim.Adam.rates", "optim.SGD.rates", "optim.Adam.move", "optim.SGD.move",
-                     "optim.Optimizer.state_for", "detect_anomaly.inspect", "detect_anomaly.inspect_rule"],
+                     "optim.Optimizer.state_for", "optim.widened", "optim.without_remnants",
+                     "detect_anomaly.inspect", "detect_anomaly.inspect_rule"],
                     "a part of others, which check what they pass"),
 }  # fmt: skip
 
