@@ -63,7 +63,10 @@ CLOSE = "not np.allclose(together._data[-1], alone._data, rtol=0.001, equal_nan=
 COMPUTED = "if isinstance(x, Tensor) and (x.op or used)"
 TWINS = "if len(set(map(id, given))) < len(given)"
 ELSEWHERE = "x is own or not any([np.may_share_memory(x, buffer) for buffer in self.inputs])"
-RATES = "rates = np.array(optimizer.rates(optimizer.steps + 1), theta.dtype)"
+RATES = "rates = np.array(optimizer.rates(optimizer.steps + 1), widened(theta).dtype)"
+REMNANTS = "if steps % 100 or not state"
+KEPT = "Tensor(first * (abs(first) > numbers.tiny / numbers.eps), first.dtype)"
+NUMBERS = "first, numbers = (state[0].data, np.finfo(state[0].dtype))"
 EQUIVALENT = {
     ("the module", "scopes, passes = (deque(maxlen=1000), deque(maxlen=50))"): "how many names for pictures are remembered",
     ("between", "oldest = min([x.order for x in inputs], default=0)"): "without inputs there is nothing to search",
@@ -75,6 +78,11 @@ EQUIVALENT = {
     ("train", "eager=False", "eager=True"): "the same results, later",
     ("train", RATES, "rates = optimizer.rates(optimizer.steps + 1)"): "recorded anew at every step: the same results, later",
     ("train", APART, APART.replace("faster(move)", "move")): "the same results, later",
+    **{("without_remnants", REMNANTS, REMNANTS.replace("steps % 100", other)): "how often"
+       for other in ("steps % 99", "steps % 101")},
+    ("without_remnants", REMNANTS, "if not state"): "at every step",
+    ("without_remnants", KEPT, KEPT.replace(">", ">=")): "how small is small",
+    ("without_remnants", NUMBERS, NUMBERS.replace("np.finfo(state[0]", "np.finfo(state[1]")): "all sums are of one type",
     ("sigmoid", SIGMOID, SIGMOID.replace("<", "<=")): "at 0 both are 1",
     ("few_at_a_time", "few = 1 + 2 ** 18 // max(1, entries)"): "how many are few",
     ("read_subscripts", "not set(letters) <= set(ascii_letters)", "not set(letters) < set(ascii_letters)"):

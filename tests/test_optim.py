@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_meta as tg
-from tinygrad_meta.optim import SGD, Adam, clip_norm, cosine_decay
+from tinygrad_meta.optim import SGD, Adam, clip_norm, cosine_decay, without_remnants
 
 SHAPES = [(2, 3), (1, 3), ()]
 
@@ -64,6 +64,16 @@ def test_sums_of_gradients_that_are_zero_for_good_become_zero(make, dtype):
         kept, forgotten = optimizer.state[0].data
         assert kept > 1e-9 * 0.99 and (forgotten > np.finfo(dtype).tiny or forgotten == 0)
     assert forgotten == 0 and optimizer.state[0].dtype == dtype
+
+
+@pytest.mark.parametrize("dtype, kept, dropped", [("float32", 1e-30, 1e-32), ("float64", 1e-291, 1e-293)])
+def test_what_is_dropped_is_small_and_of_the_first_sum(dtype, kept, dropped):
+    first = tg.tensor(np.array([1 / 3, kept, -kept, dropped, -dropped, np.inf, np.nan], dtype))
+    second = tg.tensor(first.data)
+    sums, same = without_remnants([first, second], 200)
+    assert sums.dtype == dtype and same is second
+    np.testing.assert_array_equal(sums.data, np.array([1 / 3, kept, -kept, 0, 0, np.inf, np.nan], dtype))
+    assert without_remnants([first, second], 201)[0] is first and without_remnants([], 0) == []
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(1e-4, momentum=0.9), lambda: Adam(0.01)], ids=["SGD", "Adam"])
