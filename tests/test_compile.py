@@ -1115,12 +1115,12 @@ PIECES = {  # name -> shapes of two matrices, dtype, whether the first one is tr
     "a smaller one": ((64, 256), (256, 128), "float32", False, 16),
     "the gradient of its weights": ((64, 784), (64, 256), "float32", True, 56),
     "in double precision": ((64, 256), (256, 128), "float64", False, 16),
-    "small enough": ((100, 80), (80, 112), "float32", False, None),
+    "a million multiplications": ((500, 125), (125, 16), "float32", False, None),
     "one row more": ((112, 80), (80, 112), "float32", False, 56),
     "of whole numbers": ((64, 256), (256, 128), "int64", False, None),
     "in half precision": ((64, 256), (256, 128), "float16", False, None),
     "whose rows do not start where cache lines do": ((64, 256), (256, 120), "float32", False, None),
-    "as large as the cache": ((64, 256), (256, 1024), "float32", False, None),
+    "as large as the cache": ((64, 256), (256, 512), "float64", False, None),
     "a prime number of rows": ((61, 256), (256, 128), "float32", False, None),
     "a transposed matrix of few rows": ((784, 64), (784, 256), "float32", True, None),
 }
@@ -1152,14 +1152,18 @@ def test_a_product_with_a_transposed_matrix_is_computed_at_once(monkeypatch):
     assert compiled.program.instructions[0].func is np.dot
 
 
-@pytest.mark.parametrize("view", [lambda x: x[:, ::2], lambda x: x[::-1, :256], lambda x: x[:, :256],
-                                  lambda x: tg.broadcast_to(x[:1, :256], (64, 256))])
-def test_a_product_with_a_part_of_a_matrix_is_computed_at_once(view, monkeypatch):
-    """Some of these BLAS cannot read."""
+@pytest.mark.parametrize("of_x, of_y", [
+    (lambda x: x[:, ::2], lambda y: y[:256]), (lambda x: x[::-1, :256], lambda y: y[:256]),
+    (lambda x: x[:, :256], lambda y: y[:256]), (lambda x: tg.broadcast_to(x[:1, :256], (64, 256)), lambda y: y[:256]),
+    (lambda x: x * 1, lambda y: y[:, ::2]), (lambda x: x * 1, lambda y: y.reshape(-1)[1 : 1 + 512 * 64].reshape(512, 64)),
+    (lambda x: x * 1, lambda y: tg.astype(y, "float32") * 1),
+])  # fmt: skip
+def test_a_product_of_matrices_that_blas_cannot_read_well_is_computed_at_once(of_x, of_y, monkeypatch):
+    """Parts of others, rows that do not start where cache lines do, and two types."""
     monkeypatch.setattr(compile_module, "is_small_fast", lambda: True)
-    x, y, compiled = random(64, 512), random(256, 128), tg.compile(lambda x, y: view(x) @ y)
-    np.testing.assert_allclose(compiled(x, y).data, np.asarray(view(tg.tensor(x)).data) @ y)
-    assert compiled.program.instructions[0].func is np.dot
+    x, y, compiled = random(64, 512), random(512, 128), tg.compile(lambda x, y: of_x(x) @ of_y(y))
+    np.testing.assert_allclose(compiled(x, y).data, of_x(tg.tensor(x)).data @ of_y(tg.tensor(y)).data, rtol=1e-6)
+    assert compiled.program.instructions[-1].func is np.dot
 
 
 OF_NUMPY_2 = {"blas": {"name": "scipy-openblas"}}
