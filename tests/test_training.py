@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_meta as tg
 from tinygrad_meta import meta, nn
-from tinygrad_meta.meta import plots
+from tinygrad_meta.meta import baselines, plots
 from tinygrad_meta.tree import leaves, rebuild
 
 
@@ -195,8 +195,14 @@ def test_the_best_step_size_leaves_room_before_it_diverges(step_sizes, chosen):
     assert meta.best_step_size(parabola, start, sample(), step_sizes, steps=1000) == chosen
 
 
-def test_if_all_step_sizes_diverge_the_best_is_the_smallest():
-    assert meta.best_step_size(parabola, tg.tensor([[1e150]], requires_grad=True), sample(), [9, 3, 5], steps=1000) == 3
+def test_if_all_step_sizes_diverge_the_first_is_chosen():
+    assert meta.best_step_size(parabola, tg.tensor([[1e150]], requires_grad=True), sample(), [3, 5, 9], steps=1000) == 3
+
+
+def test_a_step_size_that_diverges_itself_is_not_chosen_for_the_room_that_it_leaves(monkeypatch):
+    errors = {1.0: 2.0, 1.5: np.inf, 2.0: np.inf, 3.0: 1.0}
+    monkeypatch.setattr(baselines, "evaluate", lambda loss_fn, params, batch, step_size, steps: np.array([[errors[step_size]]]))
+    assert meta.best_step_size(None, None, None, [1.0, 2.0]) == 1.0
 
 
 def test_step_sizes_to_choose_from_may_be_one_for_each_parameter():
@@ -283,6 +289,26 @@ def test_an_optimizer_of_another_model_is_refused():
     used.step(tg.tensor([1.0]), np.ones(1))
     with pytest.raises(ValueError, match="kept sums of 1 numbers, and the parameters are 2: make one for each model"):
         next(meta.train(lambda p, batch: tg.sum(p * p), tg.tensor([1.0, 2.0]), [None], [0.1], optimizer=used))
+
+
+def test_an_optimizer_of_another_model_is_refused_before_a_batch_is_drawn():
+    used, batches = tg.optim.Adam(), iter([1, 2])
+    used.step([tg.tensor([1.0])], [np.ones(1)])
+    with pytest.raises(ValueError, match="make one for each model"):
+        next(meta.train(lambda p, batch: tg.sum(p * p), tg.tensor([1.0, 2.0]), batches, [0.1], optimizer=used))
+    assert next(batches) == 1 and used.step_size == 0.001
+
+
+def test_two_trainings_do_not_share_their_sums():
+    """Though they may be given one optimizer: only its count of steps is common, and SGD does not ask for it."""
+    target, start, shared = np.array([3.0, -2.0]), tg.tensor([0.0, 0.0], requires_grad=True), tg.optim.SGD(momentum=0.9)
+
+    def run(sign, optimizer):
+        return meta.train(lambda p, x: tg.sum((p - sign * x) ** 2), start, 9 * [target], 9 * [0.01], optimizer=optimizer)
+
+    alone = [params.data for params, _ in run(1, tg.optim.SGD(momentum=0.9))]
+    beside = [params.data for (params, _), _ in zip(run(1, shared), run(-1, shared), strict=True)]
+    np.testing.assert_array_equal(alone, beside)
 
 
 @pytest.mark.parametrize("eager", [False, True], ids=["compiled", "eager"])

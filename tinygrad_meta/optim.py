@@ -134,8 +134,7 @@ def clip_norm(grads, max_norm):
     {'x': Tensor(1.5, dtype=float64), 'y': Tensor(2.0, dtype=float64)}
     """
     number("max_norm", max_norm, above=0)
-    wide = [astype(g, np.result_type(as_tensor(g).dtype, np.float32)) for g in leaves(grads)]  # for squares of half precision
-    length = norm(as_vector(wide))
+    length = norm(as_vector([widened(as_tensor(g)) for g in leaves(grads)]))
     scale = max_norm / maximum(max_norm, length) + 0 * length  # nan where the squares overflow, in place of a gradient of 0
     return tree_map(lambda g: g * astype(scale, as_tensor(g).dtype), grads)
 

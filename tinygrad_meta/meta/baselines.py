@@ -59,10 +59,10 @@ def best_step_size(loss_fn, params, batch, step_sizes, steps=10):
     if not isinstance(step_sizes, (list, tuple)) or not step_sizes:
         raise ValueError(f"step_sizes must be a list of at least one number to choose from, and is {step_sizes!r}")
 
-    def error(step_size):
-        return evaluate(loss_fn, params, batch, step_size, steps)[-1].mean()
+    def error(step_size, times=1):
+        return evaluate(loss_fn, params, batch, tree_map(lambda s: times * s, step_size), steps)[-1].mean()
 
     errors = [error(each) for each in step_sizes]
-    best_first = [step_sizes[i] for i in np.argsort(errors, kind="stable") if np.isfinite(errors[i])] or [min(step_sizes)]
-    leave_room = (each for each in best_first if np.isfinite(error(tree_map(lambda s: 1.5 * s, each))))
-    return next(leave_room, best_first[0])
+    best_first = np.argsort(errors, kind="stable")
+    leave_room = (i for i in best_first if np.isfinite(errors[i]) and np.isfinite(error(step_sizes[i], times=1.5)))
+    return step_sizes[next(leave_room, best_first[0])]

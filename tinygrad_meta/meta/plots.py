@@ -35,7 +35,7 @@ def plot_errors(path, errors):
     axes.set(xlabel="gradient steps on the support set", ylabel="mean squared error on the query set", yscale="log",
              xticks=range(max(len(summary.mean) for summary in errors.values())))
     before = [summary.mean[0] for summary in errors.values() if summary.mean[0] > 0]
-    axes.set_ylim(top=min(axes.get_ylim()[1], 3 * max(before, default=np.inf)))  # what adaptation makes much worse leaves the picture
+    axes.set_ylim(top=min(axes.get_ylim()[1], 3 * max(before, default=np.inf)))  # not to show divergence and nothing else
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", frameon=False)
     figure.savefig(path, dpi=150)
