@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_numbers():
 def test_training_ends_with_its_time():
     method = SINE.methods["MAML"]
     batches = families.batches_of(SINE.sample, 5, 10, np.random.default_rng(0))
-    assert 5 < len(list(families.train_for(method, batches, seconds=0.5))) < 20_000
+    assert 0 < len(list(families.train_for(method, batches, seconds=0.5))) < 20_000
 
 
 def test_interrupted_training_still_scores_what_there_is():
